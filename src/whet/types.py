@@ -40,11 +40,13 @@ class Query:
     """Something to answer.
 
     Attributes:
-        text: the prompt. It is what the memory is searched with, and what a generated answer continues.
-        target: the text whose likelihood after `text` is asked for; None asks for a generated answer.
+        text: what the memory is searched with.
+        given: what the answer follows, as the model reads it; usually the same as `text`.
+        target: the text whose likelihood after `given` is asked for; None asks for a generated answer.
     """
 
     text: str
+    given: str
     target: str | None = None
 
 

@@ -1,0 +1,7 @@
+"""Measuring the loop on held-out data, and showing what was measured."""
+
+from whet.evaluation.language import Record, Settings, Text, measure
+from whet.evaluation.run import Job, choose_texts, measure_all
+from whet.evaluation.summary import Row, summarise
+
+__all__ = ["Job", "Record", "Row", "Settings", "Text", "choose_texts", "measure", "measure_all", "summarise"]

@@ -1,0 +1,312 @@
+"""The loop: embed, search, select, adapt, check, answer, remember."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whet import adaptation
+from whet.adaptation import LoraAdapter, LoraConfig, TrainConfig, Trainer
+from whet.control import AdaptiveStop, Budget, Meter, TimeLimit
+from whet.decoding import Sampling, generate
+from whet.errors import InputError
+from whet.memory import Candidates, Memory, Provenance
+from whet.models import WHET_BASE, LanguageModel, forward_flops
+from whet.selection import SELECTORS, Choice, Selector
+from whet.types import Answer, Example, GuardReport, Pick, Plan
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """How the loop is run.
+
+    Attributes:
+        selector: name of the selector, one of `whet.selection.SELECTORS`.
+        noise: λ of the surrogate: small asks for diversity, large for nearness.
+        picks: the most examples to choose for a query.
+        candidates: how many examples the memory proposes for a query.
+        alpha: with a number, selection stops early by the adaptive rule of SIFT; None takes all picks.
+        lora: shape of the adapter.
+        train: how it is trained.
+        guard: hold one pick out and roll back when its loss rises.
+        reuse: cosine of two queries from which on the adapter of the one serves the other; None trains always
+            and remembers nothing.
+        seed: fixes the first weights of the adapter and every other draw.
+    """
+
+    selector: str = "sift"
+    noise: float = 0.1
+    picks: int = 20
+    candidates: int = 200
+    alpha: float | None = None
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    guard: bool = True
+    reuse: float | None = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.selector not in SELECTORS:
+            raise InputError(f"selector={self.selector!r}: give one of {', '.join(sorted(SELECTORS))}.")
+        if self.picks < 1 or self.candidates < 1:
+            raise InputError(f"picks={self.picks}, candidates={self.candidates}: both are at least 1.")
+        if self.reuse is not None and not 0 < self.reuse <= 1:
+            raise InputError(f"reuse={self.reuse}: give a cosine above 0 and up to 1, or None to always train.")
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What selection chose for a query: the picks in order, and the selector's own account of them."""
+
+    picks: tuple[Pick, ...]
+    choice: Choice
+
+    @property
+    def examples(self) -> list[Example]:
+        """The examples of the picks, in order, with repeats."""
+        return [pick.example for pick in self.picks]
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """An adapter that is ready for a query, and how it came to be."""
+
+    adapter: LoraAdapter | None
+    plan: Plan
+    guard: GuardReport
+    picks: tuple[Pick, ...] = ()
+    uncertainty: tuple[float, ...] = (1.0,)
+    losses: tuple[float, ...] = ()
+    adapter_id: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Engine:
+    """A model, a memory and the way to use them; answers one query at a time.
+
+    Args:
+        model: the frozen base model.
+        memory: what can be learnt from.
+        config: how the loop is run.
+        clock: seconds, for budgets and costs.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        memory: Memory,
+        config: EngineConfig | None = None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.model = model
+        self.memory = memory
+        self.config = config or EngineConfig()
+        self._clock = clock
+        self._seconds_per_token: float | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path = WHET_BASE,
+        *,
+        memory: Memory,
+        config: EngineConfig | None = None,
+        device: str = "cpu",
+    ) -> Engine:
+        """An engine on the model that ships with whet, or on any causal LM by hub name or path.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        return cls(LanguageModel.from_pretrained(name, device=device), memory, config)
+
+    def answer(self, prompt: str, *, budget: Budget | None = None, sampling: Sampling | None = None) -> Answer:
+        """Sharpen the model on `prompt` and continue it; the model is as before when this returns.
+
+        Args:
+            prompt: what the memory is searched with and what the answer continues.
+            budget: limits on gradient steps and on seconds for the whole answer.
+            sampling: how the answer is generated; greedy unless told.
+
+        Raises:
+            InputError: the prompt is empty.
+            EmptyMemoryError: there is nothing to learn from.
+            ModelError: the model lacks the modules that the adapter should change.
+        """
+        if not prompt.strip():
+            raise InputError(f"the prompt {prompt!r} is empty; give some text to answer.")
+        budget, sampling, meter = budget or Budget(), sampling or Sampling(seed=self.config.seed), Meter(self._clock)
+        with meter.phase("embed"):
+            vector = self.memory.embed([prompt])[0]
+        learnt = self._reuse(vector, meter) or self._learn(prompt, vector, meter, budget, sampling)
+        with meter.phase("generate"), self._with(learnt.adapter):
+            generated = generate(self.model, prompt, sampling)
+        self._count(meter, "prompt", generated.prompt_tokens)
+        self._count(meter, "generated", generated.tokens, before=generated.prompt_tokens)
+        notes = list(learnt.notes)
+        if generated.truncated:
+            notes.append(f"the prompt is longer than the context ({self.model.context} tokens); its last part was read")
+        return Answer(
+            text=generated.text,
+            picks=learnt.picks,
+            uncertainty=learnt.uncertainty,
+            plan=learnt.plan,
+            cost=meter.cost(),
+            guard=learnt.guard,
+            losses=learnt.losses,
+            adapter_id=learnt.adapter_id,
+            notes=tuple(notes),
+        )
+
+    def pick(
+        self, candidates: Candidates, *, n: int | None = None, selector: Selector | None = None, adaptive: bool = True
+    ) -> Picked:
+        """Choose `n` of the candidates (the configured number and selector unless told).
+
+        Raises:
+            InputError: there are fewer candidates than a selector without replacement was asked for.
+        """
+        config = self.config
+        chosen = selector or SELECTORS[config.selector](noise=config.noise)
+        stop = AdaptiveStop(config.alpha) if adaptive and config.alpha is not None else None
+        choice = chosen.choose(candidates.vectors, candidates.query, n or config.picks, stop=stop)
+        examples = self.memory.get([candidates.ids[i] for i in choice.indices])
+        picks = tuple(
+            Pick(example, float(candidates.similarities[i]), float(variance))
+            for example, i, variance in zip(examples, choice.indices, choice.variances[1:], strict=True)
+        )
+        return Picked(picks, choice)
+
+    def forget(self, example_ids: Collection[str]) -> tuple[int, int]:
+        """Remove examples and every adapter that was trained on one of them; returns how many of each."""
+        adapters = self.memory.adapters.forget(example_ids)
+        return self.memory.remove(example_ids), adapters
+
+    def _reuse(self, vector: np.ndarray, meter: Meter) -> _Learnt | None:
+        """The adapter of a nearby query, if there is one."""
+        if self.config.reuse is None:
+            return None
+        with meter.phase("cache"):
+            found = self.memory.adapters.nearest(
+                vector, model=self.model.fingerprint, recipe=self._recipe(), within=self.config.reuse
+            )
+            if found is None:
+                return None
+            adapter = LoraAdapter.from_peft(self.model, *self.memory.adapters.load(found.id))
+        return _Learnt(
+            adapter=adapter,
+            plan=Plan(
+                "reuse", 0, 0, f"an adapter of a query with cosine {found.similarity:.3f} to this one was reused"
+            ),
+            guard=GuardReport("skipped", None, None, "nothing was trained; the adapter passed when it was made"),
+            adapter_id=found.id,
+        )
+
+    def _learn(self, prompt: str, vector: np.ndarray, meter: Meter, budget: Budget, sampling: Sampling) -> _Learnt:
+        """Select, train and check an adapter for this query, and remember it if it was kept."""
+        config = self.config
+        with meter.phase("search"):
+            candidates = self.memory.search(vector, config.candidates)
+        with meter.phase("select"):
+            picked = self.pick(candidates, n=min(config.picks, budget.steps or config.picks))
+        to_learn, held_out = adaptation.hold_out(picked.examples) if config.guard else (picked.examples, None)
+        adapter = LoraAdapter.fresh(self.model, config.lora, seed=config.seed)
+        trainer = Trainer(self.model, adapter, config.train)
+        limit = self._time_limit(budget, meter, sampling)
+        with meter.phase("train"):
+            steps = trainer.run(to_learn, stop=limit)
+        self._count(meter, "train", trainer.tokens, passes=2)
+        guard = GuardReport("skipped", None, None, "no pick could be held out" if config.guard else "turned off")
+        if held_out is not None and steps:
+            with meter.phase("guard"):
+                guard = adaptation.check(self.model, adapter, held_out, config.train.objective)
+        helps = steps > 0 and guard.status != "rolled_back"
+        adapter_id = None
+        if helps and config.reuse is not None:
+            with meter.phase("remember"):
+                adapter_id = self._remember(adapter, vector, to_learn[:steps])
+        return _Learnt(
+            adapter=adapter if helps else None,
+            plan=Plan(
+                rung="adapt" if helps else "base",
+                picks=len(picked.picks),
+                steps=steps,
+                reason=self._reason(picked, steps, len(to_learn), guard),
+            ),
+            guard=guard,
+            picks=picked.picks,
+            uncertainty=tuple(float(v) for v in picked.choice.variances),
+            losses=tuple(trainer.losses),
+            adapter_id=adapter_id,
+            notes=self._notes(prompt),
+        )
+
+    def _time_limit(self, budget: Budget, meter: Meter, sampling: Sampling) -> TimeLimit | None:
+        """When training must end so that there is time left to generate; None without a budget in seconds."""
+        if budget.seconds is None:
+            return None
+        if self._seconds_per_token is None:
+            with meter.phase("rehearse"):
+                began = self._clock()
+                tokens = generate(self.model, "\n", Sampling(max_tokens=8)).tokens
+                self._seconds_per_token = (self._clock() - began) / max(1, tokens)
+        return TimeLimit(budget.seconds - sampling.max_tokens * self._seconds_per_token, meter)
+
+    def _reason(self, picked: Picked, steps: int, wanted: int, guard: GuardReport) -> str:
+        if steps < wanted:
+            return f"the budget in seconds ended training after {steps} of {wanted} steps"
+        if guard.status == "rolled_back":
+            return "rolled back by the guard"
+        if picked.choice.stopped:
+            return (
+                f"the uncertainty left is too large for more than {len(picked.picks)} picks (alpha={self.config.alpha})"
+            )
+        return f"all {wanted} steps that were asked for"
+
+    def _notes(self, prompt: str) -> tuple[str, ...]:
+        if Example(target=prompt).id in self.memory:
+            return ("an exact copy of the query is in the memory, and was open to selection",)
+        return ()
+
+    def _recipe(self) -> dict[str, Any]:
+        """What decides how an adapter comes out, besides the query and the memory; plain values."""
+        config = self.config
+        targets = config.lora.target_modules
+        return {
+            "selector": config.selector,
+            "noise": config.noise,
+            "picks": config.picks,
+            "candidates": config.candidates,
+            "alpha": config.alpha,
+            "lora": {**asdict(config.lora), "target_modules": targets if isinstance(targets, str) else list(targets)},
+            "train": asdict(config.train),
+        }
+
+    def _remember(self, adapter: LoraAdapter, vector: np.ndarray, learnt: Sequence[Example]) -> str:
+        return self.memory.adapters.add(
+            *adapter.to_peft(self.model.name),
+            vector=vector,
+            provenance=Provenance(
+                example_ids=tuple(example.id for example in learnt),
+                model=self.model.fingerprint,
+                embedder=self.memory.embedder.name,
+                seed=self.config.seed,
+                recipe=self._recipe(),
+            ),
+        )
+
+    @contextmanager
+    def _with(self, adapter: LoraAdapter | None) -> Iterator[None]:
+        with adapter.attached(self.model) if adapter else nullcontext():
+            yield
+
+    def _count(self, meter: Meter, use: str, tokens: int, *, before: int = 0, passes: int = 1) -> None:
+        meter.count(tokens={use: tokens}, flops=passes * forward_flops(self.model, tokens, before))

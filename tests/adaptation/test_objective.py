@@ -1,0 +1,54 @@
+"""What is learnt from an example, against a plain computation over the full logits."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from whet.adaptation.objective import bits_per_byte, lesson, lesson_nats
+from whet.errors import InputError
+from whet.models import LanguageModel
+from whet.types import Example
+
+
+def plain_nats(model: LanguageModel, ids: list[int], learnt: int) -> float:
+    logits = model.module(torch.tensor([ids])).logits[0].double()
+    each = [-torch.log_softmax(logits[i], -1)[ids[i + 1]].item() for i in range(len(ids) - 1)]
+    return sum(each[len(each) - learnt :]) / learnt
+
+
+@pytest.mark.parametrize("objective", ["all", "completion"])
+def test_loss_equals_plain_sum(tiny_model: LanguageModel, objective) -> None:
+    example = Example(input="question: two and two?\n", target="four")
+    part = lesson(tiny_model, example, objective)
+    question, answer = tiny_model.encode(example.input), tiny_model.encode(example.target)
+    learnt = len(answer) + (len(question) if objective == "all" else 0)
+    with torch.inference_mode():
+        nats = lesson_nats(tiny_model, part).item()
+        assert nats == pytest.approx(plain_nats(tiny_model, [tiny_model.start, *question, *answer], learnt), rel=1e-4)
+    assert part.bytes == len((example.text if objective == "all" else example.target).encode())
+    assert bits_per_byte(part, nats) == pytest.approx(nats * learnt / math.log(2) / part.bytes)
+
+
+@pytest.mark.parametrize("objective", ["all", "completion"])
+def test_long_examples_fit_the_context(tiny_llama: LanguageModel, objective) -> None:
+    for example in (
+        Example(target="long words " * 500),
+        Example(input="long words " * 500, target="short"),
+        Example(input="long words " * 500, target="long words " * 500),
+    ):
+        part = lesson(tiny_llama, example, objective)
+        assert part.ids.shape == (1, tiny_llama.context)
+        assert part.learnt >= 1
+
+
+def test_input_gives_way_to_the_target_only_in_part(tiny_llama: LanguageModel) -> None:
+    part = lesson(tiny_llama, Example(input="in " * 500, target="out " * 500), "completion")
+    assert part.learnt == tiny_llama.context - 1 - (tiny_llama.context - 1) // 2
+
+
+def test_empty_target_is_refused(tiny_llama: LanguageModel) -> None:
+    with pytest.raises(InputError, match="empty target"):
+        lesson(tiny_llama, Example(input="question", target=""), "all")
