@@ -1,3 +1,101 @@
-"""whet sharpens a language model on the question in front of it."""
+"""whet sharpens a language model on the question in front of it.
+
+The names are imported when they are first used, so that `import whet` costs next to nothing.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from whet.adaptation import LoraConfig, TrainConfig
+    from whet.control import Budget
+    from whet.decoding import Sampling
+    from whet.engine import Engine, EngineConfig
+    from whet.errors import (
+        AdapterError,
+        EmbedderMismatchError,
+        EmptyMemoryError,
+        InputError,
+        MissingExtraError,
+        ModelError,
+        RecordError,
+        StoreError,
+        WhetError,
+    )
+    from whet.memory import Memory
+    from whet.models import LanguageModel
+    from whet.types import Answer, Cost, Example, GuardReport, Pick, Plan, Query
+
+    __version__: str
+
+__all__ = [
+    "AdapterError",
+    "Answer",
+    "Budget",
+    "Cost",
+    "EmbedderMismatchError",
+    "EmptyMemoryError",
+    "Engine",
+    "EngineConfig",
+    "Example",
+    "GuardReport",
+    "InputError",
+    "LanguageModel",
+    "LoraConfig",
+    "Memory",
+    "MissingExtraError",
+    "ModelError",
+    "Pick",
+    "Plan",
+    "Query",
+    "RecordError",
+    "Sampling",
+    "StoreError",
+    "TrainConfig",
+    "WhetError",
+    "__version__",
+]
+
+_NAMES = {
+    "adaptation": ("LoraConfig", "TrainConfig"),
+    "control": ("Budget",),
+    "decoding": ("Sampling",),
+    "engine": ("Engine", "EngineConfig"),
+    "errors": (
+        "AdapterError",
+        "EmbedderMismatchError",
+        "EmptyMemoryError",
+        "InputError",
+        "MissingExtraError",
+        "ModelError",
+        "RecordError",
+        "StoreError",
+        "WhetError",
+    ),
+    "memory": ("Memory",),
+    "models": ("LanguageModel",),
+    "types": ("Answer", "Cost", "Example", "GuardReport", "Pick", "Plan", "Query"),
+}
+"""What each room lends to the package, for `__getattr__`; the imports above say the same to type checkers."""
+
+_HOMES = {name: f"whet.{room}" for room, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: object = version("whet")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'whet' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

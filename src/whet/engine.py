@@ -216,7 +216,9 @@ class Engine:
         with meter.phase("search"):
             candidates = self.memory.search(vector, config.candidates)
         with meter.phase("select"):
-            picked = self.pick(candidates, n=min(config.picks, budget.steps or config.picks))
+            # one pick more than there are steps, when one is held out for the guard
+            most = config.picks if budget.steps is None else min(config.picks, budget.steps + config.guard)
+            picked = self.pick(candidates, n=most)
         to_learn, held_out = adaptation.hold_out(picked.examples) if config.guard else (picked.examples, None)
         adapter = LoraAdapter.fresh(self.model, config.lora, seed=config.seed)
         trainer = Trainer(self.model, adapter, config.train)
@@ -258,7 +260,8 @@ class Engine:
                 began = self._clock()
                 tokens = generate(self.model, "\n", Sampling(max_tokens=8)).tokens
                 self._seconds_per_token = (self._clock() - began) / max(1, tokens)
-        return TimeLimit(budget.seconds - sampling.max_tokens * self._seconds_per_token, meter)
+        generating = sampling.max_tokens * self._seconds_per_token
+        return TimeLimit(budget.seconds - generating - meter.elapsed(), self._clock)
 
     def _reason(self, picked: Picked, steps: int, wanted: int, guard: GuardReport) -> str:
         if steps < wanted:

@@ -19,7 +19,7 @@ def test_halves_join_to_the_text(text: str) -> None:
 
 
 def test_halves_prefer_a_line_end() -> None:
-    assert MODES["halves"]("a b c d e f g h i\nj k l m n o p q").given.endswith("\n")
+    assert MODES["halves"](f"{'word ' * 20}\n{'word ' * 21}").given.endswith("\n")
 
 
 def test_whole_searches_with_what_it_scores() -> None:

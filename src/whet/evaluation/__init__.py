@@ -2,6 +2,17 @@
 
 from whet.evaluation.language import Record, Settings, Text, measure
 from whet.evaluation.run import Job, choose_texts, measure_all
-from whet.evaluation.summary import Row, summarise
+from whet.evaluation.summary import Row, save_json, summarise
 
-__all__ = ["Job", "Record", "Row", "Settings", "Text", "choose_texts", "measure", "measure_all", "summarise"]
+__all__ = [
+    "Job",
+    "Record",
+    "Row",
+    "Settings",
+    "Text",
+    "choose_texts",
+    "measure",
+    "measure_all",
+    "save_json",
+    "summarise",
+]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
+from whet.errors import StoreError
 from whet.evaluation.language import Record
 
 RESAMPLES = 2000
@@ -101,3 +104,18 @@ def _intervals(ours: np.ndarray, base: np.ndarray) -> tuple[tuple[float, float] 
         interval(lambda x, y, axis: 100 * x.mean(axis=axis) / y.mean(axis=axis)),
         interval(lambda x, y, axis: (x - y).mean(axis=axis)),
     )
+
+
+def save_json(rows: Sequence[Row], config: Mapping[str, object], path: Path) -> None:
+    """Write `{"rows": [...], "config": {...}}`, whole or not at all.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps({"rows": [asdict(row) for row in rows], "config": config}, indent=1))
+        draft.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {error.strerror}; name another file.") from error

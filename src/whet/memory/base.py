@@ -60,4 +60,5 @@ def unit_rows(vectors: ArrayLike, dimension: int, places: Sequence[str]) -> Vect
                 f"the embedding of {place} is {fault}, so nothing is similar to it. "
                 "Look at that text and at the embedder; leave the text out if it is at fault."
             )
-    return (rows / norms[:, None]).astype(np.float32)
+    unit: Vectors = (rows / norms[:, None]).astype(np.float32)
+    return unit

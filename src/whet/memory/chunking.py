@@ -39,7 +39,7 @@ class Chunk:
     line: int
 
 
-def chunk_text(text: str, *, max_chars: int = 1000, min_chars: int = 200) -> Iterator[Chunk]:
+def chunk_text(text: str, *, max_chars: int = 800, min_chars: int = 200) -> Iterator[Chunk]:
     """Cut a text into contiguous pieces of at most `max_chars` characters; joined they are the text again.
 
     Each cut is the last one of the best kind that the lengths allow: after blank lines or before a top-level

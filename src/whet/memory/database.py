@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ _TABLES = (
     " vector BLOB NOT NULL, input TEXT NOT NULL, target TEXT NOT NULL, meta TEXT NOT NULL)",
 )
 
+_AMONG = "id IN (SELECT value FROM json_each(?))"
+
 _ADVICE = {
     "full": "free some space on that disk and run it again",
     "disk I/O": "check the disk and whether the folder is still mounted, then run it again",
@@ -41,6 +44,23 @@ _ADVICE = {
     "thread": "open the memory once in every thread",
 }
 """What to do, by a word in SQLite's message."""
+
+
+@dataclass(frozen=True)
+class VectorBlock:
+    """The vectors of the examples from some position on.
+
+    Attributes:
+        removals: how many examples have been removed in the life of the memory.
+        last: position of the last example.
+        ids: of the examples, in order.
+        matrix: their vectors, `(ids, dimension)`.
+    """
+
+    removals: int
+    last: int
+    ids: tuple[str, ...]
+    matrix: Vectors
 
 
 class Database:
@@ -68,16 +88,9 @@ class Database:
         except OSError as error:
             raise StoreError(f"the folder {str(folder)!r} cannot be made: {error.strerror}; choose another.") from error
         database = cls(folder, _connect(folder, "rwc"))
-        with database._reporting():
-            database._connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-            database._connection.execute("PRAGMA journal_mode = WAL")
-            with database._writing():
-                for table in _TABLES:
-                    database._connection.execute(table)
-                database._connection.executemany(
-                    "INSERT OR IGNORE INTO settings VALUES (?, ?)",
-                    [("format", _FORMAT), ("embedder", embedder), ("dimension", str(dimension)), ("removals", "0")],
-                )
+        with reporting(folder):
+            if not database._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                database._make_tables(embedder, dimension)
         database._check_format()
         return database
 
@@ -95,29 +108,30 @@ class Database:
 
     def setting(self, name: str) -> str:
         """The value of a setting: `format`, `embedder`, `dimension` or `removals`."""
-        with self._reporting():
+        with reporting(self.folder):
             row = self._connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return str(row[0])
 
-    def version(self) -> int:
-        """A number that changes when another connection has written."""
-        with self._reporting():
-            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+    def version(self) -> tuple[int, int]:
+        """Numbers that change when another connection or this one has written."""
+        with reporting(self.folder):
+            others = int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            return others, self._connection.total_changes
 
     def count(self) -> int:
         """How many examples there are."""
-        with self._reporting():
+        with reporting(self.folder):
             return int(self._connection.execute("SELECT count(*) FROM examples").fetchone()[0])
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Which of these ids are there."""
-        with self._reporting():
+        with reporting(self.folder):
             return {row[0] for row in self._connection.execute(f"SELECT id FROM examples WHERE {_AMONG}", _json(ids))}
 
     def fetch(self, ids: Sequence[str]) -> dict[str, Example]:
         """The examples of those ids that are there."""
         query = f"SELECT id, input, target, meta FROM examples WHERE {_AMONG}"
-        with self._reporting():
+        with reporting(self.folder):
             return {row[0]: _example(*row[1:]) for row in self._connection.execute(query, _json(ids))}
 
     def examples(self) -> Iterator[Example]:
@@ -125,26 +139,27 @@ class Database:
         query = "SELECT position, input, target, meta FROM examples WHERE position > ? ORDER BY position LIMIT ?"
         position = 0
         while True:
-            with self._reporting():
+            with reporting(self.folder):
                 rows = self._connection.execute(query, (position, _PAGE_ROWS)).fetchall()
             if not rows:
                 return
             position = rows[-1][0]
             yield from (_example(*row[1:]) for row in rows)
 
-    def vectors(self, after: int, dimension: int) -> tuple[int, int, list[str], Vectors]:
-        """The vectors inserted after a position, in order.
-
-        Returns:
-            How many removals there have been, the last position, the ids and their vectors `(ids, dimension)`.
-        """
-        query = "SELECT position, id, vector FROM examples WHERE position > ? ORDER BY position"
-        with self._reporting(), self._connection:
-            self._connection.execute("BEGIN")  # Both reads see one state of the file.
+    def vectors(self, after: int, dimension: int) -> VectorBlock:
+        """The vectors inserted after a position, in order."""
+        condition = "FROM examples WHERE position > ?"
+        with reporting(self.folder), self._connection:
+            self._connection.execute("BEGIN")  # All reads see one state of the file.
             removals = int(self.setting("removals"))
-            rows = self._connection.execute(query, (after,)).fetchall()
-        matrix = np.frombuffer(b"".join(row[2] for row in rows), dtype="<f4").reshape(len(rows), dimension)
-        return removals, rows[-1][0] if rows else after, [row[1] for row in rows], matrix
+            count = self._connection.execute(f"SELECT count(*) {condition}", (after,)).fetchone()[0]
+            matrix = np.empty((count, dimension), np.float32)
+            ids, last = [], after
+            rows = self._connection.execute(f"SELECT position, id, vector {condition} ORDER BY position", (after,))
+            for row, (last, id, vector) in enumerate(rows):  # noqa: B007
+                ids.append(id)
+                matrix[row] = np.frombuffer(vector, dtype="<f4")
+        return VectorBlock(removals, last, tuple(ids), matrix)
 
     def insert(self, examples: Sequence[Example], vectors: Vectors) -> int:
         """Store examples with their vectors, all or none; those already there are left alone. How many were new."""
@@ -153,12 +168,12 @@ class Database:
             for example, vector in zip(examples, vectors, strict=True)
         ]
         query = "INSERT OR IGNORE INTO examples (id, vector, input, target, meta) VALUES (?, ?, ?, ?, ?)"
-        with self._reporting(), self._writing():
+        with reporting(self.folder), self._writing():
             return self._connection.executemany(query, rows).rowcount
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove examples, all or none; how many were there. What they said is overwritten in the file."""
-        with self._reporting():
+        with reporting(self.folder):
             with self._writing():
                 removed = self._connection.execute(f"DELETE FROM examples WHERE {_AMONG}", _json(ids)).rowcount
                 self._connection.execute("UPDATE settings SET value = value + ? WHERE name = 'removals'", (removed,))
@@ -170,14 +185,24 @@ class Database:
         """Close the file; closing twice is allowed."""
         self._connection.close()
 
+    def _make_tables(self, embedder: str, dimension: int) -> None:
+        """Make what is missing: another process may be making it at the same time."""
+        self._connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        with self._writing():
+            for table in _TABLES:
+                self._connection.execute(table)
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO settings VALUES (?, ?)",
+                [("format", _FORMAT), ("embedder", embedder), ("dimension", str(dimension)), ("removals", "0")],
+            )
+
     def _check_format(self) -> None:
         try:
             found = self.setting("format")
         except (StoreError, TypeError) as error:
             self.close()
-            raise StoreError(
-                f"{str(self.folder / FILE_NAME)!r} is not the file of a memory: {error}"
-            ) from error
+            raise StoreError(f"{str(self.folder / FILE_NAME)!r} is not the file of a memory: {error}") from error
         if found != _FORMAT:
             self.close()
             raise StoreError(
@@ -192,17 +217,15 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
 
-    @contextmanager
-    def _reporting(self) -> Iterator[None]:
-        """Turn what SQLite raises into a StoreError with advice."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            advice = next((advice for word, advice in _ADVICE.items() if word in str(error)), "check the file")
-            raise StoreError(f"the memory {str(self.folder)!r}: {error}; {advice}.") from error
 
-
-_AMONG = "id IN (SELECT value FROM json_each(?))"
+@contextmanager
+def reporting(folder: Path) -> Iterator[None]:
+    """Turn what SQLite raises into a StoreError with advice."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        advice = next((advice for word, advice in _ADVICE.items() if word in str(error)), "check the file")
+        raise StoreError(f"the memory {str(folder)!r}: {error}; {advice}.") from error
 
 
 def _json(ids: Iterable[str]) -> tuple[str]:
@@ -216,11 +239,7 @@ def _example(input: str, target: str, meta: str) -> Example:
 def _connect(folder: Path, mode: str) -> sqlite3.Connection:
     """A connection in which transactions are begun by hand, and removed content is overwritten with zeros."""
     address = f"{(folder.resolve() / FILE_NAME).as_uri()}?mode={mode}"
-    try:
+    with reporting(folder):
         connection = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-    except sqlite3.Error as error:
-        raise StoreError(
-            f"the memory {str(folder)!r}: {error}; check that the folder exists and may be read and written."
-        ) from error
-    connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA secure_delete = ON")
     return connection

@@ -9,7 +9,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 from whet.errors import InputError, MissingExtraError, RecordError
 from whet.memory.chunking import Chunk
@@ -122,14 +122,17 @@ def read_parquet(
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise MissingExtraError(f"{_name(Path(path))} is a Parquet file, which needs `pip install 'whet[parquet]'`.") from error
+        raise MissingExtraError(
+            f"{_name(Path(path))} is a Parquet file, which needs `pip install 'whet[parquet]'`."
+        ) from error
 
     path = Path(path)
     number = 0
     with _open_binary(path) as file:
         try:
-            for rows in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=_ROWS):
-                for number, row in enumerate(rows.to_pylist(), start=number + 1):
+            for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=_ROWS):
+                for row in batch.to_pylist():
+                    number += 1
                     try:
                         record = {field: _plain(value) for field, value in row.items()}
                         if _matches(record, where):
@@ -185,7 +188,7 @@ def _decode(path: Path) -> str:
 
 def _open_binary(path: Path) -> IO[bytes]:
     try:
-        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+        return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
     except OSError as error:
         raise InputError(f"the file {_name(path)!r} cannot be opened: {error.strerror}; check the path.") from error
 

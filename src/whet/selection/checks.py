@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from whet.errors import InputError
 from whet.selection.base import FloatArray
 
-MARGIN = 10.0  # a posterior variance is wrong by a few roundings of its prior; the noise must stand clear of them
+# Rounding of the kernel enters the posterior variance divided by the noise. Measured on float32 unit vectors, 20 picks:
+# off by 4e-7 at a noise of 0.01, 5e-6 at 0.001, 2e-4 at 0.0001. This many roundings above zero it is still sound.
+MARGIN = 500.0
 
 
 def checked_noise(noise: float) -> None:
@@ -44,11 +46,12 @@ def checked_vectors(candidates: FloatArray, query: FloatArray, noise: float) -> 
             f"candidates have {rows.shape[1]} dimensions but query has {targets.shape[1]}: "
             "embed both with the same embedder."
         )
-    largest = max(_squared_norms("candidates", rows).max(), _squared_norms("query", targets).max())
-    floor = MARGIN * float(np.finfo(rows.dtype).eps * largest)
+    _squared_norms("query", targets)
+    largest = float(_squared_norms("candidates", rows).max())
+    floor = MARGIN * float(np.finfo(rows.dtype).eps) * largest
     if noise < floor:
         raise InputError(
-            f"noise={noise} drowns in the rounding of {rows.dtype} vectors of squared norm up to {largest:.3g}: "
+            f"noise={noise} drowns in the rounding of {rows.dtype} candidates of squared norm up to {largest:.3g}: "
             f"give at least {floor:.1e}, or float64 vectors."
         )
     return rows, targets
@@ -81,7 +84,8 @@ def _float_rows(name: str, values: FloatArray) -> FloatArray:
 
 
 def _squared_norms(name: str, rows: FloatArray) -> FloatArray:
-    squared: FloatArray = np.einsum("ij,ij->i", rows, rows)  # NaN, infinity and overflow all show here
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared: FloatArray = np.einsum("ij,ij->i", rows, rows)  # NaN, infinity and overflow all show here
     wrong = np.flatnonzero(~(np.isfinite(squared) & (squared > 0)))
     if len(wrong):
         row = int(wrong[0])

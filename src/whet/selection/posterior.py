@@ -8,8 +8,6 @@ import numpy as np
 
 from whet.selection.base import FloatArray
 
-GRAM_FACTOR = 4  # up to this many candidates a pick, all inner products at once are cheaper than a few at a time
-
 
 class Posterior:
     """How uncertain a Gaussian process with a linear kernel is at the query, after noisy observations of candidates.
@@ -18,7 +16,7 @@ class Posterior:
     k'(u, v) = k(u, v) − k(u, x) k(x, v) / (k(x, x) + λ). Kept are k between query and candidates, k(x, x) of every
     candidate, and one row L_i = k(x_i, ·) / √(k(x_i, x_i) + λ) for each observation: a partial Cholesky factor.
 
-    Source: Hübotter et al. 2025, arXiv 2410.08020, §3; Rasmussen and Williams 2006, eq. 2.26.
+    Source: Hübotter et al. 2025, arXiv 2410.08020; Rasmussen and Williams 2006, eq. 2.26.
     Cost of N observations: O(N K d + N² K) time, O(N K) memory.
 
     Args:
@@ -29,13 +27,12 @@ class Posterior:
     """
 
     def __init__(self, candidates: FloatArray, query: FloatArray, noise: float, observations: int) -> None:
-        self.noise = noise
+        self.noise = float(noise)
         self.prior = float(np.square(query, dtype=np.float64).sum())
         self._candidates = candidates
         self._covariance: FloatArray = query @ candidates.T  # (m, K)
         self._variance: FloatArray = np.einsum("ij,ij->i", candidates, candidates)  # (K,)
         self._factor: FloatArray = np.empty((observations, len(candidates)), candidates.dtype)  # (N, K)
-        self._gram = candidates @ candidates.T if len(candidates) <= GRAM_FACTOR * observations else None
         self._count = 0
         self._latest: dict[int, tuple[int, float]] = {}  # candidate → its last observation and √(k(x, x) + λ) then
 
@@ -67,15 +64,12 @@ class Posterior:
 
     def _kernel_with(self, index: int) -> FloatArray:
         """`(K,)`, the present k(x, ·) of a candidate x."""
-        start, column = 0, None
         if index in self._latest:
             last, scale = self._latest[index]
             # right after its own observation k(x, ·) is L·√(k(x, x) + λ) shrunk by λ / (k(x, x) + λ)
             start, column = last + 1, self._factor[last] * (self.noise / scale)
-        elif self._gram is not None:
-            column = self._gram[index]
         else:
-            column = self._candidates @ self._candidates[index]
+            start, column = 0, self._candidates @ self._candidates[index]
         since = self._factor[start : self._count]
         kernel: FloatArray = column - since[:, index] @ since
         return kernel

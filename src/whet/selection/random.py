@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from whet.errors import InputError
 from whet.selection.base import Choice, FloatArray, Stop
 from whet.selection.checks import checked_count, checked_noise, checked_vectors
 from whet.selection.picking import follow
@@ -31,6 +32,8 @@ class Random:
 
     def __post_init__(self) -> None:
         checked_noise(self.noise)
+        if self.seed < 0:
+            raise InputError(f"seed={self.seed}: give a whole number of at least 0.")
 
     def choose(self, candidates: FloatArray, query: FloatArray, n: int, *, stop: Stop | None = None) -> Choice:
         """Choose up to `n` candidates `(K, d)` for the query `(d,)` or `(m, d)`; see `Selector.choose`.

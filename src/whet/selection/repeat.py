@@ -28,7 +28,7 @@ class Repeat:
         checked_noise(self.noise)
 
     def choose(self, candidates: FloatArray, query: FloatArray, n: int, *, stop: Stop | None = None) -> Choice:
-        """Choose one of the candidates `(K, d)` up to `n` times for the query `(d,)` or `(m, d)`; see `Selector.choose`.
+        """Choose one candidate of `(K, d)` up to `n` times for the query `(d,)` or `(m, d)`; see `Selector.choose`.
 
         Raises:
             InputError: an argument is empty, not finite, zero, or of the wrong shape, type or range.

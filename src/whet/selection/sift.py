@@ -16,8 +16,8 @@ class Sift:
     """Greedy choice of the examples that most shrink the query's posterior variance, with replacement.
 
     x_{n+1} = argmin_x σ²_{x_1…x_n, x}(q), for the Gaussian process of `Posterior`; equal gains go to the lowest index.
-    A small λ favours diversity; as λ grows, the order becomes that of similarity, the most similar one repeated. Nothing
-    is random. The first pick has the largest |cosine| among unit vectors.
+    A small λ favours diversity; a large one repeats the most similar candidate. Nothing is random. Among unit vectors
+    the first pick is the one with the largest |cosine|.
 
     An exact copy of the query among the candidates is picked every time: nothing tells more about it, however often it
     has been seen. Leave such copies out beforehand.
@@ -28,10 +28,11 @@ class Sift:
     Attributes:
         noise: λ > 0, in units of the kernel (1 for unit vectors).
 
+    >>> import numpy as np
     >>> examples = np.array([[1.0, 0.0], [0.99, 0.1], [0.5, 0.8]])
     >>> choice = Sift(noise=0.01).choose(examples, np.array([0.9, 0.4]), 2)
     >>> choice.indices.tolist(), choice.variances.round(3).tolist()
-    ([1, 2], [1.0, 0.112, 0.011])
+    ([1, 2], [1.0, 0.107, 0.007])
     """
 
     noise: float = 0.01

@@ -1,0 +1,61 @@
+"""The engine behind `whet ask` and `whet run`, made from their options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whet.cli.progress import working
+
+if TYPE_CHECKING:
+    from whet.types import Answer
+
+
+@contextmanager
+def answering(
+    *,
+    memory: Path,
+    model: str,
+    picks: int,
+    selector: str,
+    noise: float,
+    alpha: float | None,
+    fresh: bool,
+    no_guard: bool,
+    seconds: float | None,
+    steps: int | None,
+    max_tokens: int,
+    temperature: float,
+    top_p: float,
+    stop: list[str],
+    seed: int,
+) -> Iterator[Callable[[str], Answer]]:
+    """Open the memory, load the model, and give what answers a prompt; the options are checked before.
+
+    Raises:
+        InputError: an option is out of range.
+        StoreError: there is no memory.
+        ModelError: the model cannot be loaded.
+    """
+    from whet.control import Budget
+    from whet.decoding import Sampling
+    from whet.engine import Engine, EngineConfig
+    from whet.memory import Memory
+
+    config = EngineConfig(
+        selector=selector,
+        noise=noise,
+        picks=picks,
+        alpha=alpha,
+        guard=not no_guard,
+        reuse=None if fresh else EngineConfig.reuse,
+        seed=seed,
+    )
+    budget = Budget(seconds=seconds, steps=steps)
+    sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, stop=tuple(stop), seed=seed)
+    with Memory.open(memory) as opened:
+        with working(f"loading {model}"):
+            engine = Engine.from_pretrained(model, memory=opened, config=config)
+        yield lambda prompt: engine.answer(prompt, budget=budget, sampling=sampling)

@@ -1,0 +1,129 @@
+"""The demo: three acts on text that every Python has, and a report."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from whet.engine import Engine, EngineConfig
+from whet.evaluation.demo.comparison import MODE, Comparison, compare
+from whet.evaluation.demo.data import CODE, DemoSize, demo_queries, growing_prompts, memory_examples, place_of
+from whet.evaluation.demo.inside import Inside, look_inside
+from whet.evaluation.demo.report import demo_report
+from whet.evaluation.demo.reuse import Reuse, reuse_adapters
+from whet.evaluation.language import Text
+from whet.evaluation.page import write_atomically
+from whet.memory import Memory
+from whet.models import LanguageModel
+from whet.tasks import MODES
+
+Counting = Callable[[str, str, int], AbstractContextManager[Callable[[int], None]]]
+"""Shows progress: told what is done, in what unit and how many there are, it gives what is told how many are done."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the demo stands on: how much is in the memory, and what is asked.
+
+    Attributes:
+        model: its name.
+        examples, characters: of the memory.
+        queries: texts that are asked about.
+    """
+
+    model: str
+    examples: int
+    characters: int
+    queries: int
+
+
+Act = Opening | Comparison | Inside | Reuse
+
+
+def run_demo(
+    out: Path,
+    *,
+    model: str,
+    workers: int,
+    counting: Counting,
+    show: Callable[[Act], None],
+    size: DemoSize | None = None,
+) -> Path:
+    """Run the three acts, show each as soon as it is known, and write `report.html` and `results.json`.
+
+    The memory in `out` is brought to what it should hold: a second run embeds nothing, an interrupted one goes on.
+
+    Args:
+        out: folder for the memory, the log, the report and the results.
+        model: name or path of the model.
+        workers: processes of the first act, and threads of everything else.
+        counting: shows progress.
+        show: is given each act when it has been played.
+        size: how much is done; everything unless told otherwise.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        StoreError: `out` cannot be written.
+        InputError, MissingExtraError: this Python lacks the texts.
+    """
+    import torch
+
+    began = time.perf_counter()
+    size = size or DemoSize()
+    torch.set_num_threads(workers)
+    config = EngineConfig(picks=size.picks, candidates=size.candidates)
+    texts, unions = demo_queries(size)
+    pairs = growing_prompts(size)
+    language_model = LanguageModel.from_pretrained(model)
+    with _memory(out / "memory.whet", size, counting) as memory:
+        opening = Opening(model, len(memory), sum(len(example.text) for example in memory), len(texts))
+        show(opening)
+        engine = Engine(language_model, memory, config)
+        with counting("comparing", "queries", len(texts)) as progress:
+            comparison = compare(engine, texts, unions, logs=out, workers=workers, progress=progress)
+        show(comparison)
+        shown = _middle(texts, unions[CODE])
+        inside = look_inside(engine, MODES[MODE](shown.text), place_of(shown), tokens=size.tokens)
+        show(inside)
+        with counting("reusing", "pairs of queries", len(pairs)) as progress:
+            reuse = reuse_adapters(engine, pairs, tokens=size.tokens, progress=progress)
+        show(reuse)
+    described = {
+        "seconds": round(time.perf_counter() - began, 1),
+        "fingerprint": language_model.fingerprint,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "workers": workers,
+        **asdict(opening),
+        "engine": asdict(config),
+        "size": asdict(size),
+    }
+    results = {"config": described, "language": asdict(comparison), "inside": asdict(inside), "reuse": asdict(reuse)}
+    write_atomically(out / "results.json", json.dumps(results, indent=1))
+    demo_report(out / "report.html", comparison, inside, reuse, described)
+    return out / "report.html"
+
+
+def _memory(folder: Path, size: DemoSize, counting: Counting) -> Memory:
+    """The memory, holding exactly the examples that the demo wants."""
+    wanted = memory_examples(size)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    memory = Memory.create(folder)
+    memory.remove(set(memory.vectors[0]) - {example.id for example in wanted})
+    with counting("embedding", "chunks", len(wanted)) as progress:
+        memory.add(wanted, progress=progress)
+    return memory
+
+
+def _middle(texts: Sequence[Text], groups: Collection[str]) -> Text:
+    """The text in the middle of those of these groups: a rule, not a choice."""
+    code = [text for text in texts if text.group in groups]
+    return code[len(code) // 2]

@@ -1,0 +1,189 @@
+"""The demo's text, which every Python has: sources of the standard library and the help topics of pydoc.
+
+What is asked about never stands in the memory: whole modules and whole topics are held out, and so is every topic that
+shares a long line with a held-out one. `whet-base` was not trained on the held-out modules, nor on any topic.
+"""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from whet.errors import InputError, MissingExtraError
+from whet.evaluation.language import Text
+from whet.evaluation.run import choose_texts
+from whet.memory import chunk_text
+from whet.types import Example
+
+HELD_OUT_MODULES = (
+    "configparser", "dataclasses", "lzma", "operator", "posixpath",
+    "shelve", "shutil", "statistics", "threading", "typing",
+)  # fmt: skip
+HELD_OUT_TOPICS = (
+    "assert", "booleans", "calls", "dict", "exprlists", "global",
+    "import", "objects", "power", "slicings", "specialattrs", "strings",
+)  # fmt: skip
+MEMORY_MODULES = (
+    "_collections_abc", "_compression", "_threading_local", "abc", "bisect", "bz2", "collections", "concurrent",
+    "contextlib", "copy", "csv", "dbm", "filecmp", "fnmatch", "fractions", "functools", "genericpath", "glob", "gzip",
+    "heapq", "json", "netrc", "ntpath", "numbers", "os", "pathlib", "queue", "random", "reprlib", "sched", "shlex",
+    "tempfile", "types", "weakref",
+)  # fmt: skip
+"""Modules and packages near to the held-out ones; those that this Python lacks are passed over."""
+
+CODE, HELP = "source code", "help topics"
+"""The two kinds of queries."""
+
+_QUERY_CHARS = 1200
+_LONG_LINE = 50
+"""Two topics that share a line of this many characters are one text in two places."""
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """How much the demo does.
+
+    Attributes:
+        memory_modules: sources in the memory.
+        memory_topics: help topics in the memory, in alphabetical order; None for all that are not held out.
+        modules, topics: what is held out and asked about.
+        queries: of each held-out module.
+        candidates: proposed by the memory for a query.
+        picks: gradient steps of each trained method.
+        pairs: pairs of similar queries, one of each of the first held-out modules.
+        tokens: length of the completion that is shown.
+    """
+
+    memory_modules: tuple[str, ...] = MEMORY_MODULES
+    memory_topics: int | None = None
+    modules: tuple[str, ...] = HELD_OUT_MODULES
+    topics: tuple[str, ...] = HELD_OUT_TOPICS
+    queries: int = 3
+    candidates: int = 200
+    picks: int = 25
+    pairs: int = 10
+    tokens: int = 48
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A prompt that grows while somebody types: two similar queries, and how the text really goes on.
+
+    Attributes:
+        place: the module that it is from, and the line.
+        first: the earlier prompt.
+        second: the later one; it begins with the earlier.
+        target: what follows the later one.
+    """
+
+    place: str
+    first: str
+    second: str
+    target: str
+
+
+def memory_examples(size: DemoSize) -> list[Example]:
+    """What the memory is made of, cut at sensible borders, with `path` and `line`.
+
+    Raises:
+        InputError: this Python has no sources of its standard library.
+        MissingExtraError: this Python has no `pydoc_data`.
+    """
+    texts = {path: text for name in size.memory_modules for path, text in _sources(name)}
+    help_texts = _free_topics(size.topics)
+    for name in sorted(help_texts)[: size.memory_topics]:
+        texts[f"help/{name}"] = help_texts[name]
+    return [
+        Example(chunk.text, meta={"path": path, "line": chunk.line})
+        for path, text in texts.items()
+        for chunk in chunk_text(text)
+    ]
+
+
+def demo_queries(size: DemoSize) -> tuple[list[Text], dict[str, set[str]]]:
+    """The held-out texts, each under its module or under `help topics`, and the modules as one union.
+
+    From each module some chunks of at most 1200 characters, spread evenly over it; of each topic the beginning.
+
+    Raises:
+        InputError, MissingExtraError: as in `memory_examples`.
+    """
+    pieces = [
+        Example(chunk.text, meta={"module": path})
+        for name in size.modules
+        for path, text in _sources(name)
+        for chunk in chunk_text(text, max_chars=_QUERY_CHARS)
+    ]
+    code = choose_texts(pieces, limit=size.queries, max_chars=_QUERY_CHARS, group="module")
+    topics = _topics()
+    heads = [Example(topics[name], meta={"module": HELP}) for name in size.topics if name in topics]
+    helps = choose_texts(heads, limit=len(heads), max_chars=_QUERY_CHARS, group="module")
+    texts = [replace(text, index=index) for index, text in enumerate([*code, *helps])]
+    return texts, {CODE: {text.group for text in code}}
+
+
+def growing_prompts(size: DemoSize) -> list[Growth]:
+    """One pair of similar queries from each held-out module: its middle chunk, up to 60 % and up to 75 %.
+
+    Raises:
+        InputError: as in `memory_examples`.
+    """
+    pairs = []
+    for name in size.modules[: size.pairs]:
+        path, text = next(_sources(name))
+        chunks = list(chunk_text(text, max_chars=_QUERY_CHARS))
+        middle = chunks[len(chunks) // 2]
+        first, second = (_line_end(middle.text, share) for share in (0.6, 0.75))
+        pairs.append(Growth(f"{path}:{middle.line}", middle.text[:first], middle.text[:second], middle.text[second:]))
+    return pairs
+
+
+def place_of(text: Text) -> str:
+    """Where a query of the source code stands, as `path:line`."""
+    source = dict(_sources(text.group.removesuffix(".py")))[text.group]
+    return f"{text.group}:{source[: source.index(text.text)].count(chr(10)) + 1}"
+
+
+def _line_end(text: str, share: float) -> int:
+    """The end of the line that this share of the text falls into, or the share itself if that line is the last."""
+    at = round(share * len(text))
+    end = text.find("\n", at) + 1
+    return end if 0 < end < 0.9 * len(text) else at
+
+
+def _sources(name: str) -> Iterator[tuple[str, str]]:
+    """Path within the standard library and text, of a module or of every module of a package."""
+    library = Path(sysconfig.get_path("stdlib"))
+    if not (library / "os.py").is_file():
+        raise InputError(
+            f"this Python has no sources of its standard library in {library}, which the demo reads; "
+            "install them, or use a Python that has them."
+        )
+    module = library / f"{name}.py"
+    for file in [module] if module.is_file() else sorted((library / name).rglob("*.py")):
+        yield file.relative_to(library).as_posix(), file.read_text(encoding="utf-8")
+
+
+def _topics() -> Mapping[str, str]:
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:
+        raise MissingExtraError(
+            "this Python lacks `pydoc_data`, the texts behind help(), which the demo reads; "
+            "install the complete standard library (on Debian the package libpython3-stdlib)."
+        ) from error
+    found: Mapping[str, str] = topics
+    return found
+
+
+def _free_topics(held_out: tuple[str, ...]) -> dict[str, str]:
+    """Topics that are not held out and share no long line with one that is."""
+    topics = _topics()
+    barred = {line for name in held_out if name in topics for line in _long_lines(topics[name])}
+    return {name: text for name, text in topics.items() if name not in held_out and not barred & _long_lines(text)}
+
+
+def _long_lines(text: str) -> set[str]:
+    return {line for raw in text.split("\n") if len(line := raw.strip()) >= _LONG_LINE}

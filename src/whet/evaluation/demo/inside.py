@@ -1,0 +1,153 @@
+"""One query from inside: what was picked and why, what each step did, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from whet.adaptation import LoraAdapter, Trainer, hold_out
+from whet.adaptation.objective import bits_per_byte, lesson, lesson_nats
+from whet.decoding import Sampling, generate, score_text
+from whet.engine import Engine
+from whet.memory import Candidates
+from whet.selection import Nearest, Random, Selector
+from whet.types import Answer, Example, Query
+
+NEAR_DUPLICATE = 0.8
+"""Cosine of two examples from which on the demo calls the second a near-duplicate of the first."""
+
+
+@dataclass(frozen=True)
+class Wasted:
+    """A nearest neighbour that says little more than one that is nearer still.
+
+    Attributes:
+        rank: its place among the nearest neighbours, from 1.
+        example: the neighbour.
+        like: place of the nearer one that it resembles most.
+        cosine: between the two.
+        gain: share of the prior variance that learning it would remove after all nearer ones.
+    """
+
+    rank: int
+    example: Example
+    like: int
+    cosine: float
+    gain: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A gradient step: the loss on its pick before and after it, in bits per byte."""
+
+    example: Example
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Everything that happened to one query.
+
+    Attributes:
+        place: where its text is from.
+        query: what the memory was searched with, and how the text really goes on.
+        answer: of the engine.
+        steps: the training, step by step.
+        plain: completion by the base model; the adapted one is `answer.text`.
+        bits_before, bits_after: bits per byte of how the text really goes on, by the base model and by what answered.
+        traces: posterior variance by selector, before any pick and after each.
+        passed_over: how many of as many nearest neighbours were not picked.
+        wasted: those of them that are near-duplicates of a nearer neighbour.
+    """
+
+    place: str
+    query: Query
+    answer: Answer
+    steps: tuple[Step, ...]
+    plain: str
+    bits_before: float
+    bits_after: float
+    traces: dict[str, tuple[float, ...]]
+    passed_over: int
+    wasted: tuple[Wasted, ...]
+
+
+def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Inside:
+    """Answer one query by an engine that trains anew, and take the steps again to see what each did.
+
+    Args:
+        engine: how; nothing is reused or remembered.
+        query: with a target.
+        place: where its text is from.
+        tokens: length of the completions.
+    """
+    alone = Engine(engine.model, engine.memory, replace(engine.config, reuse=None, selector="sift"))
+    answer = alone.answer(query.text, sampling=Sampling(max_tokens=tokens))
+    steps, adapter = _steps(alone, [pick.example for pick in answer.picks])
+    target = query.target or ""
+    before = score_text(engine.model, target, given=query.given).bits_per_byte
+    with adapter.attached(engine.model):
+        adapted = score_text(engine.model, target, given=query.given).bits_per_byte
+    vector = alone.memory.embed([query.text])[0]
+    candidates = alone.memory.search(vector, alone.config.candidates)
+    anywhere = alone.memory.sample(alone.config.candidates, alone.config.seed, query=vector)
+    picked = {pick.example.id for pick in answer.picks}
+    n = len(answer.picks)
+    neighbours = candidates.ids[:n]
+    return Inside(
+        place=place,
+        query=query,
+        answer=answer,
+        steps=tuple(steps),
+        plain=generate(engine.model, query.given, Sampling(max_tokens=tokens)).text,
+        bits_before=before,
+        bits_after=adapted if answer.plan.rung == "adapt" else before,
+        traces={
+            f"sift({alone.config.noise:g})": answer.uncertainty,
+            "nearest": _trace(Nearest(alone.config.noise), candidates, n),
+            "random": _trace(Random(seed=alone.config.seed, noise=alone.config.noise), anywhere, n),
+        },
+        passed_over=len([id for id in neighbours if id not in picked]),
+        wasted=tuple(_wasted(alone, candidates, picked, n)),
+    )
+
+
+def _steps(engine: Engine, picks: Sequence[Example]) -> tuple[list[Step], LoraAdapter]:
+    """Take the engine's steps once more, with a look at the loss after each."""
+    import torch
+
+    config = engine.config
+    adapter = LoraAdapter.fresh(engine.model, config.lora, seed=config.seed)
+    trainer = Trainer(engine.model, adapter, config.train)
+    steps = []
+    for example in hold_out(picks)[0] if config.guard else picks:
+        trainer.run([example])
+        part = lesson(engine.model, example, config.train.objective)
+        with torch.inference_mode(), adapter.attached(engine.model):
+            after = bits_per_byte(part, lesson_nats(engine.model, part).item())
+        steps.append(Step(example, trainer.losses[-1], after))
+    return steps, adapter
+
+
+def _trace(selector: Selector, candidates: Candidates, n: int) -> tuple[float, ...]:
+    """Variance of the query before any pick of a selector and after each."""
+    choice = selector.choose(candidates.vectors, candidates.query, n)
+    return tuple(float(variance) for variance in choice.variances)
+
+
+def _wasted(engine: Engine, candidates: Candidates, picked: set[str], n: int) -> list[Wasted]:
+    """Of the `n` nearest neighbours, those not picked that are near-duplicates of a nearer one."""
+    choice = Nearest(engine.config.noise).choose(candidates.vectors, candidates.query, n)
+    vectors = candidates.vectors[choice.indices]
+    alike = vectors @ vectors.T
+    found = []
+    for place, index in enumerate(choice.indices):
+        like = int(np.argmax(alike[place, :place])) if place else 0
+        cosine = float(alike[place, like]) if place else 0.0
+        if cosine >= NEAR_DUPLICATE and candidates.ids[index] not in picked:
+            (example,) = engine.memory.get([candidates.ids[index]])
+            found.append(Wasted(place + 1, example, like + 1, cosine, float(choice.gains[place])))
+    return found

@@ -1,0 +1,160 @@
+"""The demo's report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from whet.evaluation.demo.comparison import Comparison
+from whet.evaluation.demo.data import CODE, HELP
+from whet.evaluation.demo.inside import Inside
+from whet.evaluation.demo.reuse import Reuse
+from whet.evaluation.demo.words import comparison_words, inside_words, reuse_words
+from whet.evaluation.figures import loss_steps, variance_lines
+from whet.evaluation.page import Block, Gallery, Listing, Picture, Prose, Section, Table, settings, table, write_report
+from whet.evaluation.report import bars, dots, measured, reading, seconds
+from whet.evaluation.summary import summarise
+from whet.types import Example
+
+_SNIPPET = 70
+
+INTRODUCTION = (
+    "Everything here was measured on this machine, on text that every Python brings along. The memory holds sources of "
+    "the standard library and the help topics of Python. The queries come from ten modules and twelve topics that are "
+    "not in it. whet-base was not trained on these modules nor on any help topic, but it has seen many of the modules "
+    "in the memory; another model may have seen all of them."
+)
+
+
+def demo_report(path: Path, comparison: Comparison, inside: Inside, reuse: Reuse, described: dict[str, object]) -> None:
+    """Write the report of the three acts.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    sections = [
+        Section("How to read this", (Prose(INTRODUCTION), *reading(comparison.rows))),
+        _language(comparison),
+        _inside(inside),
+        _reuse(reuse),
+        settings(described),
+    ]
+    write_report(path, "whet demo: one model, sharpened on each query", sections)
+
+
+def place(example: Example) -> str:
+    """Where an example is from."""
+    return f"{example.meta['path']}:{example.meta['line']}"
+
+
+def snippet(text: str, length: int) -> str:
+    """The beginning of a text on one line."""
+    words = " ".join(text.split())
+    return words if len(words) <= length else words[: length - 1] + "…"
+
+
+def _language(comparison: Comparison) -> Section:
+    everything = comparison.of("all")
+    kinds = {kind: rows for kind in ("all", CODE, HELP) if (rows := comparison.of(kind))}
+    blocks: list[Block] = [
+        Prose(
+            f"{everything[0].queries} held-out texts. The first half of each is the query, the second half is scored. "
+            f"Each trained method takes {comparison.picks} gradient steps."
+        ),
+        *map(Prose, comparison_words(comparison)),
+        dots(kinds),
+        *(measured(rows, caption=f"Queries: {kind}.") for kind, rows in kinds.items()),
+        Gallery((bars(everything, "Seconds per query by phase, on one core."),)),
+        seconds(everything),
+    ]
+    return Section("Act 1. Language", tuple(blocks))
+
+
+def _inside(inside: Inside) -> Section:
+    blocks: list[Block] = [
+        Prose(
+            f"The prompt is the first half of the text at {inside.place}: the middle one of the source code queries."
+        ),
+        *map(Prose, inside_words(inside)),
+        Gallery(
+            (
+                Picture(variance_lines(inside.traces), "Posterior variance of the query after each pick, by selector."),
+                Picture(
+                    loss_steps([s.before for s in inside.steps], [s.after for s in inside.steps]),
+                    "Loss on the pick of each step, before and after it.",
+                ),
+            )
+        ),
+        _picks(inside),
+    ]
+    if inside.wasted:
+        blocks.append(_wasted(inside))
+    return Section(
+        "Act 2. One query from inside",
+        (
+            *blocks,
+            Listing(inside.query.given, "The prompt."),
+            Listing(inside.plain, "How the base model goes on (greedy)."),
+            Listing(inside.answer.text, "How the sharpened model goes on (greedy)."),
+            Listing(inside.query.target or "", "How the text really goes on."),
+        ),
+    )
+
+
+def _picks(inside: Inside) -> Table:
+    steps = iter(inside.steps)
+    upcoming = next(steps, None)
+    rows = []
+    for number, pick in enumerate(inside.answer.picks, start=1):
+        before = after = "held out"
+        if upcoming is not None and upcoming.example == pick.example:
+            before, after = f"{upcoming.before:.3f}", f"{upcoming.after:.3f}"
+            upcoming = next(steps, None)
+        source = (place(pick.example), snippet(pick.example.text, _SNIPPET))
+        rows.append((str(number), *source, f"{pick.variance:.4f}", f"{pick.similarity:.3f}", before, after))
+    return table(
+        ("pick", "from", "begins", "variance after it", "cosine to the query", "loss before", "loss after"),
+        rows,
+        caption="The picks in order; losses in bits per byte of the pick.",
+        left=2,
+    )
+
+
+def _wasted(inside: Inside) -> Table:
+    rows = [
+        (
+            str(w.rank),
+            place(w.example),
+            snippet(w.example.text, _SNIPPET),
+            str(w.like),
+            f"{w.cosine:.3f}",
+            f"{w.gain:.5f}",
+        )
+        for w in inside.wasted
+    ]
+    first = 1 - inside.traces["nearest"][1]
+    return table(
+        ("neighbour", "from", "begins", "like neighbour", "cosine of the two", "variance removed"),
+        rows,
+        caption="Nearest neighbours that SIFT passed over, near-duplicates of nearer ones: what each would still remove "
+        f"of the query's variance. The first neighbour removes {first:.5f}.",
+        left=2,
+    )
+
+
+def _reuse(reuse: Reuse) -> Section:
+    blocks: list[Block] = [
+        Prose(
+            "Somebody types: the second query is the first with some lines more, from the middle of a held-out module. "
+            "Fresh: an adapter trained for the second query. Reused: the adapter that was trained for the first. Bits "
+            "per byte are those of how the text really goes on. Only pairs that hit are counted."
+        ),
+        *map(Prose, reuse_words(reuse)),
+    ]
+    rows = [row for row in summarise(reuse.records) if row.domain == "all"]
+    if rows:
+        blocks += [
+            measured(rows),
+            Gallery((dots({"all": rows}).pictures[0], bars(rows, "Seconds per query by phase."))),
+            seconds(rows),
+        ]
+    return Section("Act 3. A cache hit", tuple(blocks))

@@ -1,0 +1,146 @@
+"""A page to look at: one HTML file that needs nothing else, made of a few building blocks."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from whet.errors import StoreError
+from whet.evaluation.figures import Svg
+
+_STRONGEST = 0.45
+"""Opacity of the strongest tint of a cell: the text on it stays readable in light and dark."""
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph."""
+
+    text: str
+    kind: ClassVar[str] = "prose"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Text that keeps its lines and spaces, such as code; `caption` says what it is."""
+
+    text: str
+    caption: str
+    kind: ClassVar[str] = "listing"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Attributes:
+        text: what it says.
+        note: a smaller second line.
+        tint: from -1 (blue, better) to 1 (orange, worse); 0 is plain.
+    """
+
+    text: str
+    note: str = ""
+    tint: float = 0.0
+
+    @property
+    def background(self) -> str:
+        """Colour of the ground, as CSS."""
+        strength = min(1.0, abs(self.tint)) * _STRONGEST
+        colour = "0, 114, 178" if self.tint < 0 else "213, 94, 0"
+        return f"rgba({colour}, {strength:.2f})"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; its first column names the rows, and `left` more columns hold words too, the others numbers."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    left: int = 0
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure and what it shows."""
+
+    svg: Svg
+    caption: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Figures side by side where there is room."""
+
+    pictures: tuple[Picture, ...]
+    kind: ClassVar[str] = "gallery"
+
+
+Block = Prose | Listing | Table | Gallery
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it."""
+
+    heading: str
+    blocks: tuple[Block, ...]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, caption: str = "", left: int = 0) -> Table:
+    """A table of plain words and cells."""
+    cells = tuple(tuple(Cell(c) if isinstance(c, str) else c for c in row) for row in rows)
+    return Table(tuple(header), cells, caption, left)
+
+
+def settings(config: dict[str, object]) -> Section:
+    """The section that says how the figures came about."""
+    plain = json.dumps(config, indent=2, ensure_ascii=False, default=str)
+    return Section("Settings", (Listing(plain, "Everything that fixes this run."),))
+
+
+def write_report(path: Path, title: str, sections: Sequence[Section]) -> None:
+    """Write the report, all of it or nothing.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("whet.evaluation", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(title=title, sections=sections)
+    write_atomically(path, page)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a UTF-8 file so that a reader meets the old one or the new one, whole.
+
+    Raises:
+        StoreError: the folder cannot be made or the disk is full; the old file, if any, is as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        draft = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+            draft.chmod(0o644)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)  # it is there only if something went wrong
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {error.strerror}. Free some space, or name another.") from error
