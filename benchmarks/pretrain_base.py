@@ -15,7 +15,6 @@ import argparse
 import gzip
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,7 +161,7 @@ def bits_per_byte(model: LlamaForCausalLM, args: argparse.Namespace, limit: int)
 def save(path: Path, state: dict[str, object]) -> None:
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def train(args: argparse.Namespace) -> None:

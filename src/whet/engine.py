@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -184,11 +184,6 @@ class Engine:
             for example, i, variance in zip(examples, choice.indices, choice.variances[1:], strict=True)
         )
         return Picked(picks, choice)
-
-    def forget(self, example_ids: Collection[str]) -> tuple[int, int]:
-        """Remove examples and every adapter that was trained on one of them; returns how many of each."""
-        adapters = self.memory.adapters.forget(example_ids)
-        return self.memory.remove(example_ids), adapters
 
     def _reuse(self, vector: np.ndarray, meter: Meter) -> _Learnt | None:
         """The adapter of a nearby query, if there is one."""

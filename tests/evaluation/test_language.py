@@ -14,7 +14,7 @@ from whet.evaluation import Record, Settings, Text, measure
 from whet.memory import Memory
 from whet.types import Example
 
-TEXT = Text(0, "notes", "The cat sat on the mat.\nThe dog lay by the door.\nThe bird sang in the tree.\n")
+TEXT = Text("00", "notes", "The cat sat on the mat.\nThe dog lay by the door.\nThe bird sang in the tree.\n")
 SETTINGS = Settings(methods=("base", "context", "random", "nearest", "repeat", "sift"), picks=(2, 4), noise=(0.1, 1.0))
 
 

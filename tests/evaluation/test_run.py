@@ -18,17 +18,23 @@ def example(text: str, domain: str) -> Example:
     return Example(target=text, meta={"domain": domain})
 
 
-def test_texts_are_spread_over_each_group() -> None:
-    examples = [example(f"number {i}", "many") for i in range(10)] + [example("only", "one"), example(" ", "one")]
+def test_texts_are_different_ones_of_each_group() -> None:
+    examples = [example(f"number {i % 10}", "many") for i in range(20)] + [example("only", "one"), example(" ", "one")]
     texts = choose_texts(examples, limit=4, max_chars=100)
-    assert [t.text for t in texts] == ["number 0", "number 2", "number 5", "number 7", "only"]
-    assert [t.index for t in texts] == list(range(5))
     assert [t.group for t in texts] == ["many"] * 4 + ["one"]
+    assert len({t.text for t in texts}) == 5
+
+
+def test_a_larger_limit_takes_the_same_texts_and_more() -> None:
+    examples = [example(f"number {i}", f"group {i % 3}") for i in range(60)]
+    few, many = (choose_texts(examples, limit=limit, max_chars=100) for limit in (4, 9))
+    assert set(few) < set(many)
+    assert choose_texts(reversed(examples), limit=4, max_chars=100) == few
 
 
 def test_texts_are_cut_and_grouped_by_file() -> None:
-    texts = choose_texts([Example(target="x" * 50, meta={"path": "a/b.py"})], limit=3, max_chars=20)
-    assert texts == [Text(0, "b.py", "x" * 20)]
+    (text,) = choose_texts([Example(target="x" * 50, meta={"path": "a/b.py"})], limit=3, max_chars=20)
+    assert (text.group, text.text) == ("b.py", "x" * 20)
 
 
 def test_no_texts_is_an_error() -> None:
@@ -48,7 +54,9 @@ def job(model_folder, tmp_path) -> Job:
     )
 
 
-TEXTS = [Text(i, "g", f"Here is something about {w} and more of it.") for i, w in enumerate(("cats", "rain", "ice"))]
+TEXTS = [
+    Text(f"{i:02x}", "g", f"Here is something about {w} and more of it.") for i, w in enumerate(("cats", "rain", "ice"))
+]
 
 
 def test_workers_equal_one_by_one_and_a_torn_log_is_resumed(job: Job, tmp_path) -> None:
@@ -60,20 +68,28 @@ def test_workers_equal_one_by_one_and_a_torn_log_is_resumed(job: Job, tmp_path) 
     engine = Engine.from_pretrained(job.model, memory=Memory.open(job.memory), config=job.config)
     alone = [record for text in TEXTS for record in measure(engine, text, job.settings)]
     assert [r.bits_per_byte for r in records] == pytest.approx([r.bits_per_byte for r in alone], rel=1e-5)
-    assert [(r.index, r.mode, r.method, r.picks) for r in records] == [
-        (r.index, r.mode, r.method, r.picks) for r in alone
-    ]
+    assert [(r.id, r.mode, r.method, r.picks) for r in records] == [(r.id, r.mode, r.method, r.picks) for r in alone]
 
     header, first, *_ = log.read_text().splitlines(keepends=True)
     log.write_text(header + first + first[:20])
-    kept = json.loads(first)[0]["index"]
+    kept = json.loads(first)[0]["id"]
     again = measure_all(job, TEXTS, log=log, workers=1)
-    assert [r for r in again if r.index == kept] == [r for r in records if r.index == kept]
+    assert [r for r in again if r.id == kept] == [r for r in records if r.id == kept]
     assert [replace(r, seconds={}) for r in again] == [replace(r, seconds={}) for r in records]
+
+
+def test_more_texts_go_on_in_the_same_log(job: Job, tmp_path) -> None:
+    log = tmp_path / "log.jsonl"
+    first = measure_all(job, TEXTS[:1], log=log, workers=1)
+    told: list[int] = []
+    both = measure_all(job, TEXTS[:2], log=log, workers=1, progress=told.append)
+    assert told == [1, 2]
+    assert [r for r in both if r.id == TEXTS[0].id] == first
+    assert measure_all(job, TEXTS[:1], log=log, workers=1) == first
 
 
 def test_another_job_may_not_write_into_the_log(job: Job, tmp_path) -> None:
     log = tmp_path / "log.jsonl"
     measure_all(job, TEXTS[:1], log=log, workers=1)
     with pytest.raises(InputError, match="another run"):
-        measure_all(job, TEXTS, log=log, workers=1)
+        measure_all(replace(job, settings=replace(job.settings, picks=(1,))), TEXTS[:1], log=log, workers=1)

@@ -10,7 +10,14 @@ from whet.evaluation import Record, Row, summarise
 
 def record(index: int, group: str, method: str, bits: float, **more) -> Record:
     return Record(
-        index, group, more.pop("mode", "whole"), method, more.pop("picks", 0), bits, None, more.pop("seconds", {})
+        f"{index:04x}",
+        group,
+        more.pop("mode", "whole"),
+        method,
+        more.pop("picks", 0),
+        bits,
+        None,
+        more.pop("seconds", {}),
     )
 
 

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from whet.cli.ask import ask
+from whet.cli.demo import demo
 from whet.cli.errors import ReportingGroup
+from whet.cli.eval import eval_app
 from whet.cli.forget import forget
 from whet.cli.index import index
 from whet.cli.run import run
@@ -26,7 +28,9 @@ app = typer.Typer(
 app.command()(index)
 app.command()(ask)
 app.command()(run)
+app.add_typer(eval_app, name="eval")
 app.command()(forget)
+app.command()(demo)
 
 
 def _print_version(wanted: bool) -> None:

@@ -63,8 +63,8 @@ def language(
 
     settings = Settings(
         methods=_words(methods),
-        picks=tuple(_number(int, word, "--picks") for word in _words(picks)),
-        noise=tuple(_number(float, word, "--noise") for word in _words(noise)),
+        picks=tuple(int(_number(word, "--picks")) for word in _words(picks)),
+        noise=tuple(_number(word, "--noise") for word in _words(noise)),
         modes=_words(modes),
         seed=seed,
     )
@@ -91,9 +91,9 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def _number(kind: type[int] | type[float], word: str, option: str) -> int | float:
+def _number(word: str, option: str) -> float:
     try:
-        return kind(word)
+        return float(word)
     except ValueError:
         raise typer.BadParameter(f"{word!r} is no number.", param_hint=option) from None
 

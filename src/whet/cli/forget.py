@@ -18,7 +18,7 @@ def forget(
 ) -> None:
     """Remove examples and every adapter that was trained on one of them; all of them, or none if an id is unknown."""
     from whet.memory import Memory
-    from whet.memory.forgetting import forget as forget_examples
+    from whet.memory import forget as forget_examples
 
     with Memory.open(memory) as opened:
         forgotten = forget_examples(opened, example_ids)

@@ -1,6 +1,7 @@
 """Measuring the loop on held-out data, and showing what was measured."""
 
 from whet.evaluation.language import Record, Settings, Text, measure
+from whet.evaluation.report import language_report
 from whet.evaluation.run import Job, choose_texts, measure_all
 from whet.evaluation.summary import Row, save_json, summarise
 
@@ -11,6 +12,7 @@ __all__ = [
     "Settings",
     "Text",
     "choose_texts",
+    "language_report",
     "measure",
     "measure_all",
     "save_json",

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NewType
 
+from whet.evaluation.findings import phases
 from whet.evaluation.summary import Row
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _METHOD_COLOURS = {
     "sift": "#009E73",
 }
 _PHASE_COLOURS = ("#66CCEE", "#4477AA", "#AA3377", "#228833", "#CCBB44", "#EE6677", "#BBBBBB")
-_PHASES = ("embed", "search", "select", "train", "guard", "cache", "remember", "generate", "score")
+_LEGEND_COLUMNS = 5
 _OTHER = "#CC79A7"
 
 
@@ -46,7 +47,7 @@ def method_colour(method: str) -> str:
 
 
 def percent_dots(rows: Sequence[Row], labels: Sequence[str], span: tuple[float, float]) -> Svg:
-    """Per cent of the base of each row, with its 95 % interval, one a line; the base is the line at 100.
+    """Per cent of the base of each row, with its 95% interval, one a line; the base is the line at 100.
 
     Args:
         rows: what to show.
@@ -83,12 +84,11 @@ def percent_span(rows: Iterable[Row]) -> tuple[float, float]:
 
 def seconds_bars(seconds: Mapping[str, Mapping[str, float]]) -> Svg:
     """Seconds of a query by phase, as one stacked bar for each name."""
-    present = {phase for phases in seconds.values() for phase, spent in phases.items() if spent > 0}
-    phases = [p for p in _PHASES if p in present] + sorted(present - set(_PHASES))
-    lines = -(-len(phases) // 4)
+    there = phases(seconds.values())
+    lines = -(-len(there) // _LEGEND_COLUMNS)
     figure, axes = _canvas(0.8 + 0.25 * lines + 0.3 * len(seconds))
     left = [0.0] * len(seconds)
-    for number, phase in enumerate(phases):
+    for number, phase in enumerate(there):
         widths = [spent.get(phase, 0.0) for spent in seconds.values()]
         colour = _PHASE_COLOURS[number % len(_PHASE_COLOURS)]
         axes.barh(range(len(seconds)), widths, left=left, height=0.62, color=colour, label=_clean(phase))
@@ -101,13 +101,15 @@ def seconds_bars(seconds: Mapping[str, Mapping[str, float]]) -> Svg:
     axes.set_xlabel("seconds per query")
     axes.grid(axis="x", color=_INK, alpha=0.12)
     axes.set_axisbelow(True)
-    if phases:
-        _legend(figure, axes, columns=4)
+    if there:
+        _legend(figure, axes)
     return _svg(figure)
 
 
 def variance_lines(traces: Mapping[str, Sequence[float]]) -> Svg:
     """Posterior variance of a query before any pick and after each, one line for each selector."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _canvas(2.9)
     for (name, trace), marker in zip(traces.items(), _markers(len(traces)), strict=True):
         axes.plot(range(len(trace)), trace, marker=marker, markersize=4, color=method_colour(name), label=_clean(name))
@@ -115,13 +117,15 @@ def variance_lines(traces: Mapping[str, Sequence[float]]) -> Svg:
     axes.set_ylabel("posterior variance")
     axes.set_ylim(bottom=0)
     axes.grid(color=_INK, alpha=0.12)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    _legend(figure, axes, columns=3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(figure, axes)
     return _svg(figure)
 
 
 def loss_steps(before: Sequence[float], after: Sequence[float]) -> Svg:
     """Loss on the pick of each step, before and after the step."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _canvas(2.9)
     steps = range(1, len(before) + 1)
     axes.vlines(steps, after, before, color=_INK, alpha=0.35, linewidth=1)
@@ -130,8 +134,8 @@ def loss_steps(before: Sequence[float], after: Sequence[float]) -> Svg:
     axes.set_xlabel("step")
     axes.set_ylabel("bits per byte of the pick")
     axes.grid(color=_INK, alpha=0.12)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    _legend(figure, axes, columns=2)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(figure, axes)
     return _svg(figure)
 
 
@@ -153,10 +157,10 @@ def _canvas(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _legend(figure: Figure, axes: Axes, *, columns: int) -> None:
+def _legend(figure: Figure, axes: Axes) -> None:
     handles, names = axes.get_legend_handles_labels()
     figure.legend(
-        handles, names, loc="outside upper left", ncols=columns, fontsize=9, frameon=False, labelcolor=_INK,
+        handles, names, loc="outside upper left", ncols=_LEGEND_COLUMNS, fontsize=9, frameon=False, labelcolor=_INK,
         handlelength=1.2, columnspacing=1.2,
     )  # fmt: skip
 
@@ -169,14 +173,14 @@ def _clean(label: str) -> str:
 def _svg(figure: Figure) -> Svg:
     """The figure as one `<svg>` element, the same for the same figure, sized by the page."""
     from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # a dollar sign in a label is no formula
     drawn = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "whet"}):
-        FigureCanvasSVG(figure).print_svg(drawn, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(drawn, format="svg", metadata=nothing)
     svg = drawn.getvalue()
     svg = svg[svg.index("<svg") :].strip().replace(_INK, "currentColor")
     # Numbered ids would be there once for each figure of a page; nothing refers to them.

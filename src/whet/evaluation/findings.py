@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from whet.evaluation.language import Record
 from whet.evaluation.summary import Row, summarise
+
+_LOOP = ("embed", "cache", "search", "select", "train", "guard", "remember", "generate", "score")
 
 
 def name(row: Row, *, several: bool) -> str:
@@ -17,6 +19,12 @@ def name(row: Row, *, several: bool) -> str:
 def several_picks(rows: Iterable[Row]) -> bool:
     """Whether the rows hold more than one number of picks, that of the base aside."""
     return len({row.picks for row in rows if row.picks}) > 1
+
+
+def phases(spent: Iterable[Mapping[str, float]]) -> list[str]:
+    """The phases that seconds were spent in, in the order of the loop."""
+    there = dict.fromkeys(phase for seconds in spent for phase in seconds)
+    return [phase for phase in _LOOP if phase in there] + [phase for phase in there if phase not in _LOOP]
 
 
 def difference(row: Row) -> str:
@@ -40,9 +48,9 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
         return ["Only the base model was measured."]
     sides: dict[str, list[str]] = {"better": [], "worse": [], "open": []}
     for row in sorted(others, key=lambda row: row.percent_of_base):
-        sides[_side(row)].append(f"{name(row, several=several)} at {row.percent_of_base:.1f} %")
+        sides[_side(row)].append(f"{name(row, several=several)} at {row.percent_of_base:.1f}%")
     openings = {
-        "better": "Better than the base model, with the 95 % interval of the paired difference below zero:",
+        "better": "Better than the base model, with the 95% interval of the paired difference below zero:",
         "worse": "Worse than the base model, with the interval above zero:",
         "open": "Not to be told from the base model, since the interval includes zero:",
     }
@@ -52,7 +60,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
         return [f"No method has fewer bits per byte than the base model ({best.bits_per_byte:.3f}).", *sentences]
     return [
         f"Fewest bits per byte: {name(best, several=several)} with {best.bits_per_byte:.3f}, "
-        f"{best.percent_of_base:.1f} % of the base, over {best.queries} queries.",
+        f"{best.percent_of_base:.1f}% of the base, over {best.queries} queries.",
         *sentences,
     ]
 

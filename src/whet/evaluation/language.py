@@ -55,9 +55,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class Text:
-    """A held-out text: its place among the queries, the group that it is reported under, and its content."""
+    """A held-out text: its id (hexadecimal), the group that it is reported under, and its content."""
 
-    index: int
+    id: str
     group: str
     text: str
 
@@ -67,7 +67,7 @@ class Record:
     """One measurement: a query scored by a method at a number of picks.
 
     Attributes:
-        index, group: of the query.
+        id, group: of the query.
         mode, method: `method` carries its λ where it has one, such as `sift(0.1)`.
         picks: how many examples were used; 0 for the base model.
         bits_per_byte: of the scored text.
@@ -75,7 +75,7 @@ class Record:
         seconds: wall-clock seconds by phase.
     """
 
-    index: int
+    id: str
     group: str
     mode: str
     method: str
@@ -116,7 +116,7 @@ class _Measurement:
         with meter.phase("search"):
             self.near = engine.memory.search(vector, k, exclude=copies)
         self.near_seconds = dict(meter.cost().seconds)
-        draw = int(np.random.default_rng((settings.seed, text.index)).integers(2**31))
+        draw = int(np.random.default_rng((settings.seed, int(text.id, 16))).integers(2**31))
         self.anywhere = engine.memory.sample(k, draw, query=vector, exclude=copies)
         self.anywhere_seconds = embedded
         self.draw = draw
@@ -176,7 +176,7 @@ class _Measurement:
     def _record(
         self, method: str, picks: int, variance: float | None, bits: float, seconds: Mapping[str, float]
     ) -> Record:
-        return Record(self.text.index, self.text.group, self.mode, method, picks, bits, variance, dict(seconds))
+        return Record(self.text.id, self.text.group, self.mode, method, picks, bits, variance, dict(seconds))
 
 
 def _prompt(picked: Picked, n: int) -> str:

@@ -58,12 +58,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; its first column names the rows, and `left` more columns hold words too, the others numbers."""
+    """A table; its first column names the rows. The columns `words` hold words, the others numbers."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
-    left: int = 0
+    words: tuple[int, ...] = (0,)
     kind: ClassVar[str] = "table"
 
 
@@ -94,16 +94,18 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, caption: str = "", left: int = 0) -> Table:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, caption: str = "", words: tuple[int, ...] = (0,)
+) -> Table:
     """A table of plain words and cells."""
     cells = tuple(tuple(Cell(c) if isinstance(c, str) else c for c in row) for row in rows)
-    return Table(tuple(header), cells, caption, left)
+    return Table(tuple(header), cells, caption, words)
 
 
 def settings(config: dict[str, object]) -> Section:
     """The section that says how the figures came about."""
-    plain = json.dumps(config, indent=2, ensure_ascii=False, default=str)
-    return Section("Settings", (Listing(plain, "Everything that fixes this run."),))
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in config.items()]
+    return Section("Settings", (Listing("\n".join(lines), "What this run was made with."),))
 
 
 def write_report(path: Path, title: str, sections: Sequence[Section]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from whet.evaluation.figures import percent_dots, percent_span, seconds_bars
-from whet.evaluation.findings import difference, name, several_picks, verdicts
+from whet.evaluation.findings import difference, name, phases, several_picks, verdicts
 from whet.evaluation.page import Block, Cell, Gallery, Picture, Prose, Section, Table, settings, table, write_report
 from whet.evaluation.summary import Row
 
@@ -28,7 +28,7 @@ _STRONG_PERCENT = 50.0
 
 def language_report(
     rows: Sequence[Row], config: dict[str, object], path: Path, *, unions: Collection[str] = ()
-) -> None:
+) -> Path:
     """Write the report of `whet eval language`.
 
     Args:
@@ -37,6 +37,9 @@ def language_report(
         path: the HTML file.
         unions: domains that are unions of others; shown after `all` and before the others.
 
+    Returns:
+        The path, for whoever has to name it.
+
     Raises:
         StoreError: the file cannot be written.
     """
@@ -44,6 +47,7 @@ def language_report(
     for mode in dict.fromkeys(row.mode for row in rows):
         sections += _mode_sections([row for row in rows if row.mode == mode], mode, unions)
     write_report(path, "Bits per byte of held-out text", [*sections, settings(config)])
+    return path
 
 
 def reading(rows: Sequence[Row]) -> tuple[Block, ...]:
@@ -52,7 +56,7 @@ def reading(rows: Sequence[Row]) -> tuple[Block, ...]:
     return (
         Prose(
             "Bits per byte of held-out text: how many bits the model needs for each byte, fewer are better. Per cent "
-            "of base: 100 is the model as it is. Intervals are 95 % bootstrap intervals over queries; differences are "
+            "of base: 100 is the model as it is. Intervals are 95% bootstrap intervals over queries; differences are "
             "paired by query. All trained methods take as many gradient steps as picks, one after the other."
         ),
         Prose(" ".join(METHODS[family] for family in families if family in METHODS)),
@@ -86,7 +90,7 @@ def dots(panels: Mapping[str, Sequence[Row]]) -> Gallery:
     for domain, rows in panels.items():
         shown = [row for row in rows if row.method != "base"]
         labels = [name(row, several=several_picks(rows)) for row in shown]
-        caption = f"{domain}: per cent of base with 95 % intervals, {rows[0].queries} queries."
+        caption = f"{domain}: per cent of base with 95% intervals, {rows[0].queries} queries."
         pictures.append(Picture(percent_dots(shown, labels, span), caption))
     return Gallery(tuple(pictures))
 
@@ -97,21 +101,21 @@ def bars(rows: Sequence[Row], caption: str) -> Picture:
     return Picture(seconds_bars({name(row, several=several): row.seconds_per_query for row in rows}), caption)
 
 
-def seconds(rows: Sequence[Row]) -> Table:
+def seconds(rows: Sequence[Row], caption: str) -> Table:
     """The seconds of a query by phase, for rows of one domain and mode."""
     several = several_picks(rows)
-    phases = list(dict.fromkeys(phase for row in rows for phase in row.seconds_per_query))
+    there = phases(row.seconds_per_query for row in rows)
     return table(
-        ("method", *phases, "in all"),
+        ("method", *there, "in all"),
         [
             (
                 name(row, several=several),
-                *(f"{row.seconds_per_query[p]:.3f}" if p in row.seconds_per_query else "" for p in phases),
+                *(f"{row.seconds_per_query[p]:.3f}" if p in row.seconds_per_query else "" for p in there),
                 f"{sum(row.seconds_per_query.values()):.3f}",
             )
             for row in rows
         ],
-        caption="Seconds per query by phase, on one core.",
+        caption=caption,
     )
 
 
@@ -128,7 +132,8 @@ def _mode_sections(rows: Sequence[Row], mode: str, unions: Collection[str]) -> l
     sections = [Section(f"Mode: {mode}", tuple(blocks))]
     if len(narrow) > 1 and _compares(everything):
         sections.append(Section(f"By domain, mode {mode}", (_by_domain({d: of[d] for d in [*wide, *narrow]}),)))
-    cost = (Gallery((bars(everything, "Seconds per query by phase, on one core."),)), seconds(everything))
+    caption = "Seconds per query by phase, on one core."
+    cost = (Gallery((bars(everything, caption),)), seconds(everything, caption))
     return [*sections, Section(f"What a query costs, mode {mode}", cost)]
 
 
@@ -142,7 +147,7 @@ def _by_domain(domains: dict[str, Sequence[Row]]) -> Table:
     return table(
         ("domain", "queries", "base, bits/byte", *(f"{m}, {n} picks" if several else m for m, n in columns)),
         [_domain_line(domain, rows, columns) for domain, rows in domains.items()],
-        caption="Per cent of base with 95 % intervals: blue is better than the base, orange worse.",
+        caption="Per cent of base with 95% intervals: blue is better than the base, orange worse.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -39,26 +39,22 @@ class Job:
 
 
 def choose_texts(examples: Iterable[Example], *, limit: int, max_chars: int, group: str = "domain") -> list[Text]:
-    """Up to `limit` texts of each group, spread evenly over its records, each cut at `max_chars` characters.
+    """Up to `limit` different texts of each group, each cut at `max_chars` characters.
 
-    The group is a field of an example's meta, or else the name of the file that it came from.
+    The group is a field of an example's meta, or else the name of the file that it came from. Of a group's texts those
+    with the lowest ids are taken, which is as good as at random; a larger limit takes the same ones and more.
 
     Raises:
         InputError: there is no text at all.
     """
-    grouped: dict[str, list[str]] = {}
+    grouped: dict[str, dict[str, str]] = {}
     for example in examples:
         name = str(example.meta.get(group, Path(str(example.meta.get("path", "all"))).name))
         if len(text := example.text[:max_chars].strip()) > 1:
-            grouped.setdefault(name, []).append(text)
+            grouped.setdefault(name, {})[Example(target=text).id] = text
     if not grouped:
         raise InputError("there is no text among the queries; check the files and what --where asks for.")
-    texts = []
-    for name, members in sorted(grouped.items()):
-        n = min(limit, len(members))
-        for i in range(n):
-            texts.append(Text(len(texts), name, members[i * len(members) // n]))
-    return texts
+    return [Text(id, name, texts[id]) for name, texts in sorted(grouped.items()) for id in sorted(texts)[:limit]]
 
 
 def measure_all(
@@ -69,7 +65,7 @@ def measure_all(
     workers: int,
     progress: Callable[[int], None] | None = None,
 ) -> list[Record]:
-    """Measure every text that the log does not hold yet, and return all records, ordered by text.
+    """Measure every text that the log does not hold yet, and return their records, ordered by id.
 
     Each worker is a process with one thread, so the numbers do not depend on how many there are.
 
@@ -77,6 +73,7 @@ def measure_all(
         job: the model, the memory and what is compared.
         texts: what to measure.
         log: JSON lines: the job's description, then each text's records as they come. A torn last line is dropped.
+            It may hold other texts as well.
         workers: number of processes.
         progress: told how many texts are done so far.
 
@@ -84,10 +81,10 @@ def measure_all(
         InputError: the log belongs to another job.
         StoreError: the log cannot be written.
     """
-    header = {"job": job.description(), "texts": [asdict(text) for text in texts]}
-    records = _resume(log, header)
-    done = {record.index for record in records}
-    left = [text for text in texts if text.index not in done]
+    wanted = {text.id for text in texts}
+    records = [record for record in _resume(log, job.description()) if record.id in wanted]
+    done = {record.id for record in records}
+    left = [text for text in texts if text.id not in done]
     if progress:
         progress(len(done))
     if left:
@@ -103,12 +100,11 @@ def measure_all(
                     raise StoreError(f"the results could not be written to {log}: {error.strerror}.") from error
                 if progress:
                     progress(finished)
-    return sorted(records, key=lambda record: record.index)
+    return sorted(records, key=lambda record: record.id)
 
 
-def _resume(log: Path, header: dict[str, object]) -> list[Record]:
+def _resume(log: Path, header: Mapping[str, object]) -> list[Record]:
     """Records that the log holds; a new log is begun with the header."""
-    header = json.loads(json.dumps(header))
     if not log.exists():
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(json.dumps(header) + "\n", encoding="utf-8")
@@ -120,7 +116,7 @@ def _resume(log: Path, header: dict[str, object]) -> list[Record]:
     first, *lines = whole.decode().split("\n")[:-1]
     if json.loads(first) != header:
         raise InputError(
-            f"{log} holds the results of another run (other settings, texts, model or memory); "
+            f"{log} holds the results of another run (other settings, model or memory); "
             "name another file, or remove it to begin anew."
         )
     return [Record(**record) for line in lines for record in json.loads(line)]

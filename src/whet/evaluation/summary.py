@@ -52,9 +52,9 @@ def summarise(records: Iterable[Record], groups: Mapping[str, Collection[str]] |
         records: measurements; those of `base` are what the others are compared with.
         groups: names for unions of groups, such as `{"unseen": {"recipes", "eips"}}`.
     """
-    cells: dict[tuple[str, str, int], dict[int, Record]] = defaultdict(dict)
+    cells: dict[tuple[str, str, int], dict[str, Record]] = defaultdict(dict)
     for record in records:
-        cells[record.mode, record.method, record.picks][record.index] = record
+        cells[record.mode, record.method, record.picks][record.id] = record
     base = {(mode, i): r for (mode, method, _), cell in cells.items() if method == "base" for i, r in cell.items()}
     names = dict.fromkeys(record.group for cell in cells.values() for record in cell.values())
     unions: dict[str, Collection[str]] = {**{name: {name} for name in names}, **(groups or {}), "all": set(names)}

@@ -144,6 +144,8 @@ class AdapterCache:
         doomed = [name for name, (provenance, _) in self._records.items() if gone & set(provenance.example_ids)]
         for name in doomed:
             self._remove(name)
+        for left in self.folder.glob(".gone-*"):  # by a process that was killed in between
+            shutil.rmtree(left)
         return len(doomed)
 
     def _remove(self, adapter_id: str) -> None:

@@ -5,22 +5,32 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from whet.engine import Engine, EngineConfig
 from whet.evaluation.demo.comparison import MODE, Comparison, compare
-from whet.evaluation.demo.data import CODE, DemoSize, demo_queries, growing_prompts, memory_examples, place_of
+from whet.evaluation.demo.data import (
+    CODE,
+    HELP,
+    DemoSize,
+    demo_queries,
+    growing_prompts,
+    long_lines,
+    memory_examples,
+    middle_query,
+    place_of,
+)
 from whet.evaluation.demo.inside import Inside, look_inside
 from whet.evaluation.demo.report import demo_report
 from whet.evaluation.demo.reuse import Reuse, reuse_adapters
-from whet.evaluation.language import Text
 from whet.evaluation.page import write_atomically
 from whet.memory import Memory
 from whet.models import LanguageModel
 from whet.tasks import MODES
+from whet.types import Example
 
 Counting = Callable[[str, str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows progress: told what is done, in what unit and how many there are, it gives what is told how many are done."""
@@ -33,13 +43,15 @@ class Opening:
     Attributes:
         model: its name.
         examples, characters: of the memory.
-        queries: texts that are asked about.
+        queries: texts that are asked about, from this many held-out `modules` and `topics`.
     """
 
     model: str
     examples: int
     characters: int
     queries: int
+    modules: int
+    topics: int
 
 
 Act = Opening | Comparison | Inside | Reuse
@@ -80,17 +92,26 @@ def run_demo(
     size = size or DemoSize()
     torch.set_num_threads(workers)
     config = EngineConfig(picks=size.picks, candidates=size.candidates)
-    texts, unions = demo_queries(size)
-    pairs = growing_prompts(size)
+    wanted = memory_examples(size)
+    known = frozenset(long_lines(example.text for example in wanted))
+    texts, unions = demo_queries(size, known)
+    pairs = growing_prompts(size, known)
     language_model = LanguageModel.from_pretrained(model)
-    with _memory(out / "memory.whet", size, counting) as memory:
-        opening = Opening(model, len(memory), sum(len(example.text) for example in memory), len(texts))
+    with _memory(out / "memory.whet", wanted, counting) as memory:
+        opening = Opening(
+            model=model,
+            examples=len(memory),
+            characters=sum(len(example.text) for example in memory),
+            queries=len(texts),
+            modules=len(unions[CODE]),
+            topics=sum(text.group == HELP for text in texts),
+        )
         show(opening)
         engine = Engine(language_model, memory, config)
         with counting("comparing", "queries", len(texts)) as progress:
             comparison = compare(engine, texts, unions, logs=out, workers=workers, progress=progress)
         show(comparison)
-        shown = _middle(texts, unions[CODE])
+        shown = middle_query(texts, unions[CODE])
         inside = look_inside(engine, MODES[MODE](shown.text), place_of(shown), tokens=size.tokens)
         show(inside)
         with counting("reusing", "pairs of queries", len(pairs)) as progress:
@@ -112,18 +133,11 @@ def run_demo(
     return out / "report.html"
 
 
-def _memory(folder: Path, size: DemoSize, counting: Counting) -> Memory:
+def _memory(folder: Path, wanted: Sequence[Example], counting: Counting) -> Memory:
     """The memory, holding exactly the examples that the demo wants."""
-    wanted = memory_examples(size)
     folder.parent.mkdir(parents=True, exist_ok=True)
     memory = Memory.create(folder)
     memory.remove(set(memory.vectors[0]) - {example.id for example in wanted})
     with counting("embedding", "chunks", len(wanted)) as progress:
         memory.add(wanted, progress=progress)
     return memory
-
-
-def _middle(texts: Sequence[Text], groups: Collection[str]) -> Text:
-    """The text in the middle of those of these groups: a rule, not a choice."""
-    code = [text for text in texts if text.group in groups]
-    return code[len(code) // 2]

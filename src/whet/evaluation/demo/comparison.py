@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from whet.engine import Engine
+from whet.evaluation.demo.data import known_share, long_lines
 from whet.evaluation.language import Record, Settings, Text
 from whet.evaluation.run import Job, measure_all
 from whet.evaluation.summary import Row, summarise
@@ -17,8 +18,6 @@ from whet.tasks import MODES
 
 MODE = "halves"
 """How the demo makes a query of a text: search with the first half, score the second."""
-
-_LONG_LINE = 40
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,5 @@ def compare(
 
 def _known_lines(memory: Memory, texts: Sequence[Text]) -> float:
     """Of the long lines in the second halves, the share that is in the memory too."""
-    known = {line for example in memory for line in _long_lines(example.text)}
-    scored = [line for text in texts for line in _long_lines(MODES[MODE](text.text).target or "")]
-    return sum(line in known for line in scored) / max(1, len(scored))
-
-
-def _long_lines(text: str) -> list[str]:
-    return [line for raw in text.split("\n") if len(line := raw.strip()) >= _LONG_LINE]
+    known = frozenset(long_lines(example.text for example in memory))
+    return known_share((MODES[MODE](text.text).target or "" for text in texts), known)

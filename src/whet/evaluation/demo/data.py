@@ -1,20 +1,22 @@
 """The demo's text, which every Python has: sources of the standard library and the help topics of pydoc.
 
-What is asked about never stands in the memory: whole modules and whole topics are held out, and so is every topic that
-shares a long line with a held-out one. `whet-base` was not trained on the held-out modules, nor on any topic.
+What is asked about never stands in the memory: whole modules and whole topics are held out, every topic that shares a
+long line with a held-out one is left out, and a piece of a held-out module that resembles the memory line by line, as
+those of `posixpath` and `ntpath` do, is not asked about. `whet-base` was not trained on the held-out modules, nor on
+any topic.
 """
 
 from __future__ import annotations
 
 import sysconfig
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from whet.errors import InputError, MissingExtraError
 from whet.evaluation.language import Text
 from whet.evaluation.run import choose_texts
-from whet.memory import chunk_text
+from whet.memory import Chunk, chunk_text
 from whet.types import Example
 
 HELD_OUT_MODULES = (
@@ -37,8 +39,11 @@ CODE, HELP = "source code", "help topics"
 """The two kinds of queries."""
 
 _QUERY_CHARS = 1200
-_LONG_LINE = 50
-"""Two topics that share a line of this many characters are one text in two places."""
+_LONG_LINE = 30
+"""Characters from which on a line is no commonplace."""
+
+_MOST_KNOWN = 0.25
+"""A piece of which a larger share of the long lines is in the memory is not asked about."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class DemoSize:
     topics: tuple[str, ...] = HELD_OUT_TOPICS
     queries: int = 3
     candidates: int = 200
-    picks: int = 25
+    picks: int = 20
     pairs: int = 10
     tokens: int = 48
 
@@ -102,10 +107,25 @@ def memory_examples(size: DemoSize) -> list[Example]:
     ]
 
 
-def demo_queries(size: DemoSize) -> tuple[list[Text], dict[str, set[str]]]:
+def long_lines(texts: Iterable[str]) -> list[str]:
+    """The lines that are no commonplace, such as a lone `else:` is."""
+    return [line for text in texts for raw in text.split("\n") if len(line := raw.strip()) >= _LONG_LINE]
+
+
+def known_share(texts: Iterable[str], known: Collection[str]) -> float:
+    """The share of the long lines of these texts that are among the `known` ones."""
+    lines = long_lines(texts)
+    return sum(line in known for line in lines) / max(1, len(lines))
+
+
+def demo_queries(size: DemoSize, known: Collection[str]) -> tuple[list[Text], dict[str, set[str]]]:
     """The held-out texts, each under its module or under `help topics`, and the modules as one union.
 
-    From each module some chunks of at most 1200 characters, spread evenly over it; of each topic the beginning.
+    From each module some chunks of at most 1200 characters, chosen as `choose_texts` does; of each topic the beginning.
+
+    Args:
+        size: which and how many.
+        known: long lines of the memory.
 
     Raises:
         InputError, MissingExtraError: as in `memory_examples`.
@@ -114,18 +134,22 @@ def demo_queries(size: DemoSize) -> tuple[list[Text], dict[str, set[str]]]:
         Example(chunk.text, meta={"module": path})
         for name in size.modules
         for path, text in _sources(name)
-        for chunk in chunk_text(text, max_chars=_QUERY_CHARS)
+        for chunk in _novel(text, known)
     ]
     code = choose_texts(pieces, limit=size.queries, max_chars=_QUERY_CHARS, group="module")
     topics = _topics()
     heads = [Example(topics[name], meta={"module": HELP}) for name in size.topics if name in topics]
     helps = choose_texts(heads, limit=len(heads), max_chars=_QUERY_CHARS, group="module")
-    texts = [replace(text, index=index) for index, text in enumerate([*code, *helps])]
+    texts = [*code, *helps]
     return texts, {CODE: {text.group for text in code}}
 
 
-def growing_prompts(size: DemoSize) -> list[Growth]:
-    """One pair of similar queries from each held-out module: its middle chunk, up to 60 % and up to 75 %.
+def growing_prompts(size: DemoSize, known: Collection[str]) -> list[Growth]:
+    """One pair of similar queries from each held-out module: its middle chunk, up to 60% and up to 75% of it.
+
+    Args:
+        size: which and how many.
+        known: long lines of the memory.
 
     Raises:
         InputError: as in `memory_examples`.
@@ -133,17 +157,30 @@ def growing_prompts(size: DemoSize) -> list[Growth]:
     pairs = []
     for name in size.modules[: size.pairs]:
         path, text = next(_sources(name))
-        chunks = list(chunk_text(text, max_chars=_QUERY_CHARS))
+        chunks = _novel(text, known)
         middle = chunks[len(chunks) // 2]
         first, second = (_line_end(middle.text, share) for share in (0.6, 0.75))
         pairs.append(Growth(f"{path}:{middle.line}", middle.text[:first], middle.text[:second], middle.text[second:]))
     return pairs
 
 
+def middle_query(texts: Sequence[Text], groups: Collection[str]) -> Text:
+    """The middle one of the texts of the middle one of these groups: a rule, not a choice."""
+    group = sorted(groups)[len(groups) // 2]
+    members = [text for text in texts if text.group == group]
+    return members[len(members) // 2]
+
+
 def place_of(text: Text) -> str:
     """Where a query of the source code stands, as `path:line`."""
     source = dict(_sources(text.group.removesuffix(".py")))[text.group]
     return f"{text.group}:{source[: source.index(text.text)].count(chr(10)) + 1}"
+
+
+def _novel(text: str, known: Collection[str]) -> list[Chunk]:
+    """The chunks of a held-out module that do not stand in the memory, or nearly so."""
+    chunks = chunk_text(text, max_chars=_QUERY_CHARS)
+    return [chunk for chunk in chunks if known_share([chunk.text], known) <= _MOST_KNOWN]
 
 
 def _line_end(text: str, share: float) -> int:
@@ -181,9 +218,9 @@ def _topics() -> Mapping[str, str]:
 def _free_topics(held_out: tuple[str, ...]) -> dict[str, str]:
     """Topics that are not held out and share no long line with one that is."""
     topics = _topics()
-    barred = {line for name in held_out if name in topics for line in _long_lines(topics[name])}
-    return {name: text for name, text in topics.items() if name not in held_out and not barred & _long_lines(text)}
-
-
-def _long_lines(text: str) -> set[str]:
-    return {line for raw in text.split("\n") if len(line := raw.strip()) >= _LONG_LINE}
+    barred = set(long_lines(topics[name] for name in held_out if name in topics))
+    return {
+        name: text
+        for name, text in topics.items()
+        if name not in held_out and not barred.intersection(long_lines([text]))
+    }

@@ -20,13 +20,13 @@ NEAR_DUPLICATE = 0.8
 
 
 @dataclass(frozen=True)
-class Wasted:
-    """A nearest neighbour that says little more than one that is nearer still.
+class PassedOver:
+    """A nearest neighbour that SIFT did not pick.
 
     Attributes:
         rank: its place among the nearest neighbours, from 1.
         example: the neighbour.
-        like: place of the nearer one that it resembles most.
+        like: place of the nearer one that it resembles most; 0 if there is none.
         cosine: between the two.
         gain: share of the prior variance that learning it would remove after all nearer ones.
     """
@@ -59,8 +59,8 @@ class Inside:
         plain: completion by the base model; the adapted one is `answer.text`.
         bits_before, bits_after: bits per byte of how the text really goes on, by the base model and by what answered.
         traces: posterior variance by selector, before any pick and after each.
-        passed_over: how many of as many nearest neighbours were not picked.
-        wasted: those of them that are near-duplicates of a nearer neighbour.
+        passed_over: of as many nearest neighbours as there are picks, those not picked, the most redundant first.
+        elsewhere: share of the prior variance that the picks removed which are not among these neighbours.
     """
 
     place: str
@@ -71,8 +71,13 @@ class Inside:
     bits_before: float
     bits_after: float
     traces: dict[str, tuple[float, ...]]
-    passed_over: int
-    wasted: tuple[Wasted, ...]
+    passed_over: tuple[PassedOver, ...]
+    elsewhere: float
+
+    @property
+    def near_duplicates(self) -> tuple[PassedOver, ...]:
+        """Neighbours passed over that resemble a nearer one by `NEAR_DUPLICATE` or more."""
+        return tuple(passed for passed in self.passed_over if passed.cosine >= NEAR_DUPLICATE)
 
 
 def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Inside:
@@ -94,9 +99,7 @@ def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Ins
     vector = alone.memory.embed([query.text])[0]
     candidates = alone.memory.search(vector, alone.config.candidates)
     anywhere = alone.memory.sample(alone.config.candidates, alone.config.seed, query=vector)
-    picked = {pick.example.id for pick in answer.picks}
     n = len(answer.picks)
-    neighbours = candidates.ids[:n]
     return Inside(
         place=place,
         query=query,
@@ -110,8 +113,8 @@ def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Ins
             "nearest": _trace(Nearest(alone.config.noise), candidates, n),
             "random": _trace(Random(seed=alone.config.seed, noise=alone.config.noise), anywhere, n),
         },
-        passed_over=len([id for id in neighbours if id not in picked]),
-        wasted=tuple(_wasted(alone, candidates, picked, n)),
+        passed_over=tuple(_passed_over(alone, candidates, {pick.example.id for pick in answer.picks}, n)),
+        elsewhere=_removed_elsewhere(answer, set(candidates.ids[:n])),
     )
 
 
@@ -138,16 +141,21 @@ def _trace(selector: Selector, candidates: Candidates, n: int) -> tuple[float, .
     return tuple(float(variance) for variance in choice.variances)
 
 
-def _wasted(engine: Engine, candidates: Candidates, picked: set[str], n: int) -> list[Wasted]:
-    """Of the `n` nearest neighbours, those not picked that are near-duplicates of a nearer one."""
+def _passed_over(engine: Engine, candidates: Candidates, picked: set[str], n: int) -> list[PassedOver]:
+    """Of the `n` nearest neighbours, those not picked, with the nearer one that each resembles most."""
     choice = Nearest(engine.config.noise).choose(candidates.vectors, candidates.query, n)
     vectors = candidates.vectors[choice.indices]
-    alike = vectors @ vectors.T
+    alike = np.tril(vectors @ vectors.T, k=-1)  # row by row, the cosines with those that are nearer
     found = []
     for place, index in enumerate(choice.indices):
-        like = int(np.argmax(alike[place, :place])) if place else 0
-        cosine = float(alike[place, like]) if place else 0.0
-        if cosine >= NEAR_DUPLICATE and candidates.ids[index] not in picked:
+        if candidates.ids[index] not in picked:
             (example,) = engine.memory.get([candidates.ids[index]])
-            found.append(Wasted(place + 1, example, like + 1, cosine, float(choice.gains[place])))
-    return found
+            like = int(alike[place, :place].argmax()) + 1 if place else 0
+            cosine = float(alike[place, like - 1]) if place else 0.0
+            found.append(PassedOver(place + 1, example, like, cosine, float(choice.gains[place])))
+    return sorted(found, key=lambda passed: -passed.cosine)
+
+
+def _removed_elsewhere(answer: Answer, neighbours: set[str]) -> float:
+    gains = -np.diff(answer.uncertainty)
+    return float(sum(gain for pick, gain in zip(answer.picks, gains, strict=True) if pick.example.id not in neighbours))

@@ -15,7 +15,7 @@ from whet.evaluation.report import bars, dots, measured, reading, seconds
 from whet.evaluation.summary import summarise
 from whet.types import Example
 
-_SNIPPET = 70
+_SNIPPET = 50
 
 INTRODUCTION = (
     "Everything here was measured on this machine, on text that every Python brings along. The memory holds sources of "
@@ -64,16 +64,14 @@ def _language(comparison: Comparison) -> Section:
         dots(kinds),
         *(measured(rows, caption=f"Queries: {kind}.") for kind, rows in kinds.items()),
         Gallery((bars(everything, "Seconds per query by phase, on one core."),)),
-        seconds(everything),
+        seconds(everything, "Seconds per query by phase, on one core."),
     ]
     return Section("Act 1. Language", tuple(blocks))
 
 
 def _inside(inside: Inside) -> Section:
     blocks: list[Block] = [
-        Prose(
-            f"The prompt is the first half of the text at {inside.place}: the middle one of the source code queries."
-        ),
+        Prose(f"The prompt is the first half of the middle query of the middle module, {inside.place}."),
         *map(Prose, inside_words(inside)),
         Gallery(
             (
@@ -86,8 +84,8 @@ def _inside(inside: Inside) -> Section:
         ),
         _picks(inside),
     ]
-    if inside.wasted:
-        blocks.append(_wasted(inside))
+    if inside.passed_over:
+        blocks.append(_passed_over(inside))
     return Section(
         "Act 2. One query from inside",
         (
@@ -110,34 +108,35 @@ def _picks(inside: Inside) -> Table:
             before, after = f"{upcoming.before:.3f}", f"{upcoming.after:.3f}"
             upcoming = next(steps, None)
         source = (place(pick.example), snippet(pick.example.text, _SNIPPET))
-        rows.append((str(number), *source, f"{pick.variance:.4f}", f"{pick.similarity:.3f}", before, after))
+        rows.append((str(number), f"{pick.variance:.4f}", f"{pick.similarity:.3f}", before, after, *source))
     return table(
-        ("pick", "from", "begins", "variance after it", "cosine to the query", "loss before", "loss after"),
+        ("pick", "variance after", "cosine to query", "loss before", "loss after", "from", "begins"),
         rows,
         caption="The picks in order; losses in bits per byte of the pick.",
-        left=2,
+        words=(0, 5, 6),
     )
 
 
-def _wasted(inside: Inside) -> Table:
+def _passed_over(inside: Inside) -> Table:
     rows = [
         (
-            str(w.rank),
-            place(w.example),
-            snippet(w.example.text, _SNIPPET),
-            str(w.like),
-            f"{w.cosine:.3f}",
-            f"{w.gain:.5f}",
+            str(passed.rank),
+            str(passed.like or "–"),
+            f"{passed.cosine:.3f}",
+            f"{passed.gain:.4f}",
+            place(passed.example),
+            snippet(passed.example.text, _SNIPPET),
         )
-        for w in inside.wasted
+        for passed in inside.passed_over
     ]
     first = 1 - inside.traces["nearest"][1]
     return table(
-        ("neighbour", "from", "begins", "like neighbour", "cosine of the two", "variance removed"),
+        ("neighbour", "most like", "cosine of the two", "variance removed", "from", "begins"),
         rows,
-        caption="Nearest neighbours that SIFT passed over, near-duplicates of nearer ones: what each would still remove "
-        f"of the query's variance. The first neighbour removes {first:.5f}.",
-        left=2,
+        caption="The nearest neighbours that SIFT passed over, the most redundant first: each with the nearer one that "
+        "it resembles most, and what it would still remove of the query's variance in its turn. The first neighbour "
+        f"removes {first:.4f}.",
+        words=(0, 4, 5),
     )
 
 
@@ -155,6 +154,6 @@ def _reuse(reuse: Reuse) -> Section:
         blocks += [
             measured(rows),
             Gallery((dots({"all": rows}).pictures[0], bars(rows, "Seconds per query by phase."))),
-            seconds(rows),
+            seconds(rows, "Seconds per query by phase, on all workers' cores."),
         ]
     return Section("Act 3. A cache hit", tuple(blocks))

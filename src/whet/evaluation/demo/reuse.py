@@ -53,11 +53,11 @@ def reuse_adapters(engine: Engine, pairs: Sequence[Growth], *, tokens: int, prog
     sampling = Sampling(max_tokens=tokens)
     cosines, hits = [], []
     records: list[Record] = []
-    for index, pair in enumerate(pairs):
+    for done, pair in enumerate(pairs, start=1):
         first, second = engine.memory.embed([pair.first, pair.second])
         _clear(engine)
         fresh = engine.answer(pair.second, sampling=sampling)
-        fresh_record = _record(engine, index, pair, "fresh", fresh)
+        fresh_record = _record(engine, pair, "fresh", fresh)
         _clear(engine)
         engine.answer(pair.first, sampling=sampling)
         reused = engine.answer(pair.second, sampling=sampling)
@@ -65,11 +65,11 @@ def reuse_adapters(engine: Engine, pairs: Sequence[Growth], *, tokens: int, prog
         hits.append(reused.plan.rung == "reuse")
         if hits[-1]:
             records += [
-                _base_record(engine, index, pair, sampling),
+                _base_record(engine, pair, sampling),
                 fresh_record,
-                _record(engine, index, pair, "reused", reused),
+                _record(engine, pair, "reused", reused),
             ]
-        progress(index + 1)
+        progress(done)
     _clear(engine)
     return Reuse(tuple(cosines), engine.config.reuse, tuple(hits), tuple(records))
 
@@ -84,18 +84,18 @@ def _clear(engine: Engine) -> None:
     engine.memory.adapters.forget(ids)
 
 
-def _base_record(engine: Engine, index: int, pair: Growth, sampling: Sampling) -> Record:
+def _base_record(engine: Engine, pair: Growth, sampling: Sampling) -> Record:
     meter = Meter()
     with meter.phase("generate"):
         generate(engine.model, pair.second, sampling)
     bits = score_text(engine.model, pair.target, given=pair.second).bits_per_byte
-    return Record(index, pair.place, "second", "base", 0, bits, None, dict(meter.cost().seconds))
+    return Record(pair.place, pair.place, "second", "base", 0, bits, None, dict(meter.cost().seconds))
 
 
-def _record(engine: Engine, index: int, pair: Growth, way: str, answer: Answer) -> Record:
+def _record(engine: Engine, pair: Growth, way: str, answer: Answer) -> Record:
     """What the answer cost, and how well what gave it knows how the text goes on; after a rollback that is the base."""
     cached = None if answer.adapter_id is None else engine.memory.adapters.load(answer.adapter_id)
     adapter = None if cached is None else LoraAdapter.from_peft(engine.model, *cached)
     with adapter.attached(engine.model) if adapter else nullcontext():
         bits = score_text(engine.model, pair.target, given=pair.second).bits_per_byte
-    return Record(index, pair.place, "second", way, 0, bits, None, dict(answer.cost.seconds))
+    return Record(pair.place, pair.place, "second", way, 0, bits, None, dict(answer.cost.seconds))

@@ -19,7 +19,7 @@ def comparison_words(comparison: Comparison) -> list[str]:
     return [
         *verdicts(comparison.of("all")),
         *(against(comparison.records, sift, rival) for rival in rivals),
-        f"Of the long lines that were scored, {100 * comparison.known_lines:.1f} % stand word for word in the memory, "
+        f"Of the long lines that were scored, {100 * comparison.known_lines:.1f}% stand word for word in the memory, "
         "where related modules repeat each other.",
     ]
 
@@ -27,18 +27,15 @@ def comparison_words(comparison: Comparison) -> list[str]:
 def inside_words(inside: Inside) -> list[str]:
     """What the picks leave unknown, what nearest neighbours would have wasted, what the steps did."""
     n = len(inside.answer.picks)
-    left = ", ".join(f"{name} {100 * trace[-1]:.1f} %" for name, trace in inside.traces.items())
+    left = ", ".join(f"{name} {100 * trace[-1]:.1f}%" for name, trace in inside.traces.items())
     distinct = len({pick.example.id for pick in inside.answer.picks})
-    near = len(inside.wasted)
+    passed, near = len(inside.passed_over), len(inside.near_duplicates)
+    lost = sum(neighbour.gain for neighbour in inside.passed_over)
     words = [
         f"Of the query's prior variance, {n} picks leave: {left}. SIFT's picks are {distinct} different examples.",
-        f"{inside.passed_over} of the {n} nearest neighbours were not picked. "
-        + (
-            f"Of these, {near} {'is a near-duplicate' if near == 1 else 'are near-duplicates'} of a nearer one "
-            f"(cosine of {NEAR_DUPLICATE} or more)."
-            if near
-            else f"None of these is a near-duplicate of a nearer one (cosine of {NEAR_DUPLICATE} or more)."
-        ),
+        f"SIFT passed over {passed} of the {n} nearest neighbours, {near} of them near-duplicates of a nearer one "
+        f"(cosine of {NEAR_DUPLICATE} or more). In their turn these {passed} would have removed {100 * lost:.1f}% of "
+        f"the variance; what SIFT picked from farther away removed {100 * inside.elsewhere:.1f}%.",
         *_step_words(inside),
         f"Guard: {inside.answer.guard.status.replace('_', ' ')}, {inside.answer.guard.reason}.",
         f"How the text really goes on takes {inside.bits_before:.3f} bits per byte before and "
@@ -76,6 +73,6 @@ def _step_words(inside: Inside) -> list[str]:
     )
     fell = sum(step.after < step.before for step in inside.steps)
     return [
-        f"{fell} of {len(inside.steps)} steps lowered the loss on their own pick, from {before:.3f} to {after:.3f} bits "
-        "per byte in the mean."
+        f"{fell} of {len(inside.steps)} steps lowered the loss on their own pick: {before:.3f} bits per byte in the "
+        f"mean before the step, {after:.3f} after it."
     ]
