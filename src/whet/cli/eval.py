@@ -108,13 +108,13 @@ def _show(rows: list[Row], modes: tuple[str, ...]) -> None:
             table.add_column(name, justify="left" if name == "method" else "right")
         for row in rows:
             if row.domain == "all" and row.mode == mode:
-                low, high = row.ci95 or (float("nan"), float("nan"))
+                interval = f"{row.ci95[0]:.1f} to {row.ci95[1]:.1f}" if row.ci95 else "one query"
                 table.add_row(
                     row.method,
                     str(row.picks),
                     f"{row.bits_per_byte:.3f}",
                     f"{row.percent_of_base:.1f}",
-                    f"{low:.1f} to {high:.1f}",
+                    interval,
                     str(row.queries),
                     f"{sum(row.seconds_per_query.values()):.2f}",
                 )
