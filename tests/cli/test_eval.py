@@ -35,7 +35,8 @@ def call(memory: Path, queries: list[Path], model: Path, out: Path, *more: str):
     return CliRunner().invoke(
         app,
         ["eval", "language", "--memory", str(memory), "--queries", *names, "--picks", "1,2",
-         "--methods", "base,sift", "--model", str(model), "--workers", "1", "--json", str(out), *(more or ("--where", "split=test"))],
+         "--methods", "base,sift", "--model", str(model), "--workers", "1", "--json", str(out),
+         *(more or ("--where", "split=test"))],
     )  # fmt: skip
 
 

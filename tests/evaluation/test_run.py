@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +102,49 @@ def test_another_job_may_not_write_into_the_log(job: Job, tmp_path) -> None:
     measure_all(job, TEXTS[:1], log=log, workers=1)
     with pytest.raises(InputError, match="another run"):
         measure_all(replace(job, settings=replace(job.settings, picks=(1,))), TEXTS[:1], log=log, workers=1)
+
+
+def test_workers_end_with_a_killed_run(job: Job, tmp_path) -> None:
+    log = tmp_path / "log.jsonl"
+    texts = [
+        Text(f"{i:04x}", "g", f"Text {i} about cats and rain and more of it, again and again.") for i in range(500)
+    ]
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import pickle, sys\n"
+        "from pathlib import Path\n"
+        "from whet.evaluation import measure_all\n"
+        "if __name__ == '__main__':\n"
+        f"    job, texts = pickle.loads(Path({str(tmp_path / 'job')!r}).read_bytes())\n"
+        f"    measure_all(job, texts, log=Path({str(log)!r}), workers=2)\n"
+    )
+    (tmp_path / "job").write_bytes(pickle.dumps((job, texts)))
+    run = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+    try:
+        wait_until(lambda: log.exists() and log.read_text().count("\n") > 3, seconds=120)
+        run.kill()
+        run.wait()
+        wait_until(lambda: not processes_of(run.pid), seconds=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+    done = len(log.read_text().splitlines()) - 1
+    assert 3 <= done < len(texts)
+
+
+def processes_of(session: int) -> list[int]:
+    """Processes of a session that have not ended."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, _, _, of = path.read_text().rpartition(")")[2].split()[:4]
+            if int(of) == session and state != "Z":
+                found.append(int(path.parent.name))
+    return found
+
+
+def wait_until(true: Callable[[], bool], *, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)

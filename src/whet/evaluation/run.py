@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -139,6 +141,7 @@ _settings: Settings
 def _open(job: Job) -> None:
     """Open the worker's engine; it lives as long as the process."""
     global _engine, _settings
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     from whet.memory import Memory
@@ -146,6 +149,14 @@ def _open(job: Job) -> None:
     torch.set_num_threads(1)
     _engine = Engine.from_pretrained(job.model, memory=Memory.open(job.memory), config=job.config)
     _settings = job.settings
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would otherwise work on, and then wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _measure(text: Text) -> list[Record]:
