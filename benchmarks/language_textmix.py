@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from whet.adaptation import LoraConfig, TrainConfig
-from whet.engine import EngineConfig
+from whet.config import EngineConfig
 from whet.evaluation import Job, Row, Settings, choose_texts, measure_all, save_json, summarise
 from whet.memory import Memory, read_jsonl
 from whet.models import WHET_BASE

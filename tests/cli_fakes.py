@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from typer.testing import Result
 
+from whet.config import EngineConfig
 from whet.control import Budget
 from whet.decoding import Sampling
-from whet.engine import EngineConfig
 from whet.memory import Memory
 from whet.types import Answer, Cost, Example, GuardReport, Pick, Plan
 

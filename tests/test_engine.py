@@ -12,9 +12,10 @@ from fake_clock import FakeClock
 from fakes import HashEmbedder
 
 from whet.adaptation import LoraConfig, TrainConfig
+from whet.config import EngineConfig
 from whet.control import Budget
 from whet.decoding import Sampling, generate
-from whet.engine import Engine, EngineConfig
+from whet.engine import Engine
 from whet.errors import AdapterError, EmptyMemoryError, InputError, ModelError
 from whet.memory import Forgotten, Memory, forget
 from whet.models import LanguageModel

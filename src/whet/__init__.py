@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whet.adaptation import LoraConfig, TrainConfig
+    from whet.config import EngineConfig
     from whet.control import Budget
     from whet.decoding import Sampling
-    from whet.engine import Engine, EngineConfig
+    from whet.engine import Engine
     from whet.errors import (
         AdapterError,
         EmbedderMismatchError,
@@ -62,7 +63,8 @@ _NAMES = {
     "adaptation": ("LoraConfig", "TrainConfig"),
     "control": ("Budget",),
     "decoding": ("Sampling",),
-    "engine": ("Engine", "EngineConfig"),
+    "config": ("EngineConfig",),
+    "engine": ("Engine",),
     "errors": (
         "AdapterError",
         "EmbedderMismatchError",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from whet import adaptation
-from whet.adaptation import LoraAdapter, LoraConfig, TrainConfig, Trainer
+from whet.adaptation import LoraAdapter, Trainer
+from whet.config import EngineConfig
 from whet.control import AdaptiveStop, Budget, Meter, TimeLimit
 from whet.decoding import Sampling, generate
 from whet.errors import InputError
@@ -21,44 +22,6 @@ from whet.types import Answer, Example, GuardReport, Pick, Plan
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """How the loop is run.
-
-    Attributes:
-        selector: name of the selector, one of `whet.selection.SELECTORS`.
-        noise: λ of the surrogate: small asks for diversity, large for nearness.
-        picks: the most examples to choose for a query.
-        candidates: how many examples the memory proposes for a query.
-        alpha: with a number, selection stops early by the adaptive rule of SIFT; None takes all picks.
-        lora: shape of the adapter.
-        train: how it is trained.
-        guard: hold one pick out and roll back when its loss rises.
-        reuse: cosine of two queries from which on the adapter of the one serves the other; None trains always
-            and remembers nothing.
-        seed: fixes the first weights of the adapter and every other draw.
-    """
-
-    selector: str = "sift"
-    noise: float = 0.1
-    picks: int = 20
-    candidates: int = 200
-    alpha: float | None = None
-    lora: LoraConfig = field(default_factory=LoraConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
-    guard: bool = True
-    reuse: float | None = 0.95
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.selector not in SELECTORS:
-            raise InputError(f"selector={self.selector!r}: give one of {', '.join(sorted(SELECTORS))}.")
-        if self.picks < 1 or self.candidates < 1:
-            raise InputError(f"picks={self.picks}, candidates={self.candidates}: both are at least 1.")
-        if self.reuse is not None and not 0 < self.reuse <= 1:
-            raise InputError(f"reuse={self.reuse}: give a cosine above 0 and up to 1, or None to always train.")
 
 
 @dataclass(frozen=True)
@@ -191,7 +154,7 @@ class Engine:
             return None
         with meter.phase("cache"):
             found = self.memory.adapters.nearest(
-                vector, model=self.model.fingerprint, recipe=self._recipe(), within=self.config.reuse
+                vector, model=self.model.fingerprint, recipe=self.config.recipe(), within=self.config.reuse
             )
             if found is None:
                 return None
@@ -274,20 +237,6 @@ class Engine:
             return ("an exact copy of the query is in the memory, and was open to selection",)
         return ()
 
-    def _recipe(self) -> dict[str, Any]:
-        """What decides how an adapter comes out, besides the query and the memory; plain values."""
-        config = self.config
-        targets = config.lora.target_modules
-        return {
-            "selector": config.selector,
-            "noise": config.noise,
-            "picks": config.picks,
-            "candidates": config.candidates,
-            "alpha": config.alpha,
-            "lora": {**asdict(config.lora), "target_modules": targets if isinstance(targets, str) else list(targets)},
-            "train": asdict(config.train),
-        }
-
     def _remember(self, adapter: LoraAdapter, vector: np.ndarray, learnt: Sequence[Example]) -> str:
         return self.memory.adapters.add(
             *adapter.to_peft(self.model.name),
@@ -297,7 +246,7 @@ class Engine:
                 model=self.model.fingerprint,
                 embedder=self.memory.embedder.name,
                 seed=self.config.seed,
-                recipe=self._recipe(),
+                recipe=self.config.recipe(),
             ),
         )
 

@@ -15,9 +15,9 @@ from cli_fakes import TEXTS, FakeEngine, Whet, some_answer
 
 from whet.cli.ask import ask
 from whet.cli.run import run
+from whet.config import EngineConfig
 from whet.control import Budget
 from whet.decoding import Sampling
-from whet.engine import EngineConfig
 from whet.memory import Memory
 from whet.models import WHET_BASE
 

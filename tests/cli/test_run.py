@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_fakes import FakeEngine, Whet, some_answer
 
-from whet.engine import EngineConfig
+from whet.config import EngineConfig
 from whet.types import Answer
 
 

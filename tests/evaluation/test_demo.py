@@ -13,7 +13,8 @@ import pytest
 from fakes import HashEmbedder
 
 from whet.cli.demo_show import show
-from whet.engine import Engine, EngineConfig
+from whet.config import EngineConfig
+from whet.engine import Engine
 from whet.errors import InputError, MissingExtraError
 from whet.evaluation import Record
 from whet.evaluation.demo import Act, Comparison, DemoSize, Inside, Opening, Reuse, run_demo

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from fakes import HashEmbedder
 
+from whet.config import EngineConfig
 from whet.decoding import score_text
-from whet.engine import Engine, EngineConfig
+from whet.engine import Engine
 from whet.errors import EmptyMemoryError, InputError
 from whet.evaluation import Record, Settings, Text, measure
 from whet.memory import Memory

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from whet.engine import Engine, EngineConfig
+from whet.config import EngineConfig
+from whet.engine import Engine
 from whet.errors import InputError
 from whet.evaluation import Job, Settings, Text, choose_texts, measure, measure_all
 from whet.memory import Memory

@@ -57,7 +57,7 @@ def language(
     Every finished query is on disk at once, in OUT with `.queries.jsonl` for its ending; the same command goes on.
     """
     from whet.adaptation import LoraConfig, TrainConfig
-    from whet.engine import EngineConfig
+    from whet.config import EngineConfig
     from whet.evaluation import Job, Settings, choose_texts, language_report, measure_all, save_json, summarise
     from whet.memory import Memory, read_files
 

@@ -39,9 +39,10 @@ def answering(
         StoreError: there is no memory.
         ModelError: the model cannot be loaded.
     """
+    from whet.config import EngineConfig
     from whet.control import Budget
     from whet.decoding import Sampling
-    from whet.engine import Engine, EngineConfig
+    from whet.engine import Engine
     from whet.memory import Memory
 
     config = EngineConfig(

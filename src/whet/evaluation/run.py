@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from whet.engine import Engine, EngineConfig
+from whet.config import EngineConfig
+from whet.engine import Engine
 from whet.errors import InputError, StoreError
 from whet.evaluation.language import Record, Settings, Text, measure
 from whet.types import Example

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from whet.engine import Engine, EngineConfig
+from whet.config import EngineConfig
+from whet.engine import Engine
 from whet.evaluation.demo.comparison import MODE, Comparison, compare
 from whet.evaluation.demo.data import (
     CODE,
