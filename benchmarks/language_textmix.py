@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from whet.adaptation import LoraConfig, TrainConfig
 from whet.config import EngineConfig
-from whet.evaluation import Job, Row, Settings, choose_texts, measure_all, save_json, summarise
+from whet.evaluation import Job, Row, Settings, choose_texts, language_report, measure_all, save_json, summarise
 from whet.memory import Memory, read_jsonl
 from whet.models import WHET_BASE
 
@@ -107,10 +107,12 @@ def main() -> None:
     rows = summarise(records, {"seen": there - unseen, "unseen": there & unseen})
     config = {**job.description(), "split": args.split, "limit": args.limit, "max_chars": args.max_chars}
     save_json(rows, config, args.json)
+    report = language_report(rows, config, args.work / f"{args.json.stem}.html", unions={"seen", "unseen"})
     names = ["all", "seen", "unseen", *sorted(there - unseen), *sorted(there & unseen)]
     present = {row.domain for row in rows}
     for mode in job.settings.modes:
         print(f"\n### {mode}\n\n{table(rows, mode, [n for n in names if n in present])}")
+    print(f"\nreport: {report}")
 
 
 if __name__ == "__main__":
