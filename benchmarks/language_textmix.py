@@ -16,10 +16,12 @@ import os
 from pathlib import Path
 
 from rich.progress import Progress
+from scipy.stats import spearmanr
 
 from whet.adaptation import LoraConfig, TrainConfig
 from whet.config import EngineConfig
-from whet.evaluation import Job, Row, Settings, choose_texts, language_report, measure_all, save_json, summarise
+from whet.evaluation import Job, Record, Row, Settings, choose_texts, language_report, measure_all, save_json, summarise
+from whet.evaluation.findings import against
 from whet.memory import Memory, read_jsonl
 from whet.models import WHET_BASE
 
@@ -51,6 +53,16 @@ def table(rows: list[Row], mode: str, domains: list[str]) -> str:
             line.append(f"{row.percent_of_base:.1f} ({low:.1f}–{high:.1f})")
         lines.append("| " + " | ".join(line) + " |")
     return "\n".join(lines)
+
+
+def foresight(records: list[Record], base: dict[str, float]) -> str:
+    """Whether the variance that the picks left, known before any training, tells what training gained."""
+    gains = [1 - r.bits_per_byte / base[r.id] for r in records]
+    rank = spearmanr([r.variance for r in records], gains)
+    return (
+        f"{records[0].method}: rank correlation of the variance left with the share of bits saved "
+        f"{rank.statistic:+.2f} over {len(records)} queries."
+    )
 
 
 def main() -> None:
@@ -112,6 +124,13 @@ def main() -> None:
     present = {row.domain for row in rows}
     for mode in job.settings.modes:
         print(f"\n### {mode}\n\n{table(rows, mode, [n for n in names if n in present])}")
+        last = [r for r in records if r.mode == mode and r.picks == max(job.settings.picks)]
+        methods = dict.fromkeys(r.method for r in last)
+        for ours in (m for m in methods if m != "nearest" and "nearest" in methods):
+            print(f"\n{against(last, ours, 'nearest')}")
+        base = {r.id: r.bits_per_byte for r in records if r.mode == mode and r.method == "base"}
+        for method in (m for m in methods if m.startswith("sift") and base):
+            print(f"\n{foresight([r for r in last if r.method == method], base)}")
     print(f"\nreport: {report}")
 
 
