@@ -10,6 +10,7 @@ import pytest
 
 from whet.errors import StoreError
 from whet.evaluation.figures import loss_steps
+from whet.evaluation.files import write_atomically
 from whet.evaluation.page import (
     Cell,
     Gallery,
@@ -19,7 +20,6 @@ from whet.evaluation.page import (
     Section,
     settings,
     table,
-    write_atomically,
     write_report,
 )
 

@@ -98,6 +98,15 @@ def test_more_texts_go_on_in_the_same_log(job: Job, tmp_path) -> None:
     assert measure_all(job, TEXTS[:1], log=log, workers=1) == first
 
 
+@pytest.mark.parametrize("left", ["my notes\nand more", "my notes"])
+def test_a_file_that_is_no_log_is_left_alone(job: Job, tmp_path, left: str) -> None:
+    log = tmp_path / "notes.txt"
+    log.write_text(left)
+    with pytest.raises(InputError, match="something else"):
+        measure_all(job, TEXTS[:1], log=log, workers=1)
+    assert log.read_text() == left
+
+
 def test_another_job_may_not_write_into_the_log(job: Job, tmp_path) -> None:
     log = tmp_path / "log.jsonl"
     measure_all(job, TEXTS[:1], log=log, workers=1)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from whet.errors import StoreError
 from whet.evaluation.figures import Svg
+from whet.evaluation.files import write_atomically
 
 _STRONGEST = 0.45
 """Opacity of the strongest tint of a cell: the text on it stays readable in light and dark."""
@@ -125,24 +123,3 @@ def write_report(path: Path, title: str, sections: Sequence[Section]) -> None:
     )
     page = environment.get_template("report.html.j2").render(title=title, sections=sections)
     write_atomically(path, page)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 file so that a reader meets the old one or the new one, whole.
-
-    Raises:
-        StoreError: the folder cannot be made or the disk is full; the old file, if any, is as it was.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        draft = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-            draft.chmod(0o644)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)  # it is there only if something went wrong
-    except OSError as error:
-        raise StoreError(f"{path} could not be written: {error.strerror}. Free some space, or name another.") from error

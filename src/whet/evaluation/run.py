@@ -15,6 +15,7 @@ from pathlib import Path
 from whet.config import EngineConfig
 from whet.engine import Engine
 from whet.errors import InputError, StoreError
+from whet.evaluation.files import write_atomically
 from whet.evaluation.language import Record, Settings, Text, measure
 from whet.types import Example
 
@@ -108,21 +109,19 @@ def measure_all(
 
 def _resume(log: Path, header: Mapping[str, object]) -> list[Record]:
     """Records that the log holds; a new log is begun with the header."""
-    if not log.exists():
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(json.dumps(header) + "\n", encoding="utf-8")
-        return []
-    content = log.read_bytes()
+    content = log.read_bytes() if log.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        log.write_bytes(whole)
-    first, *lines = whole.decode().split("\n")[:-1]
-    if json.loads(first) != header:
+    if not content:
+        write_atomically(log, json.dumps(header) + "\n")
+        return []
+    first, *lines = whole.decode(errors="replace").split("\n")
+    if first != json.dumps(header):
         raise InputError(
-            f"{log} holds the results of another run (other settings, model or memory); "
+            f"{log} holds the results of another run (other settings, model or memory), or something else; "
             "name another file, or remove it to begin anew."
         )
-    return [Record(**record) for line in lines for record in json.loads(line)]
+    os.truncate(log, len(whole))
+    return [Record(**record) for line in lines if line for record in json.loads(line)]
 
 
 @contextmanager

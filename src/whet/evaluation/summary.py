@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from whet.errors import StoreError
+from whet.evaluation.files import write_atomically
 from whet.evaluation.language import Record
 
 RESAMPLES = 2000
@@ -112,10 +112,4 @@ def save_json(rows: Sequence[Row], config: Mapping[str, object], path: Path) -> 
     Raises:
         StoreError: the file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps({"rows": [asdict(row) for row in rows], "config": config}, indent=1))
-        draft.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path} could not be written: {error.strerror}; name another file.") from error
+    write_atomically(path, json.dumps({"rows": [asdict(row) for row in rows], "config": config}, indent=1))

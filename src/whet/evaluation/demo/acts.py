@@ -27,7 +27,7 @@ from whet.evaluation.demo.data import (
 from whet.evaluation.demo.inside import Inside, look_inside
 from whet.evaluation.demo.report import demo_report
 from whet.evaluation.demo.reuse import Reuse, reuse_adapters
-from whet.evaluation.page import write_atomically
+from whet.evaluation.files import write_atomically
 from whet.memory import Memory
 from whet.models import LanguageModel
 from whet.tasks import MODES
