@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from whet.errors import InputError
-from whet.selection.base import FloatArray
+from whet.selection.arrays import Array, namespace, to_numpy
 
 # Rounding of the kernel enters the posterior variance divided by the noise. Measured on float32 unit vectors, 20 picks:
 # off by 4e-7 at a noise of 0.01, 5e-6 at 0.001, 2e-4 at 0.0001. This many roundings above zero it is still sound.
@@ -26,35 +25,48 @@ def checked_noise(noise: float) -> None:
         raise InputError(f"noise={noise}: the observation noise is a positive number; the usual one is 0.01.")
 
 
-def checked_vectors(candidates: FloatArray, query: FloatArray, noise: float) -> tuple[FloatArray, FloatArray]:
+def checked_vectors(candidates: Array, query: Array, noise: float) -> tuple[Array, Array]:
     """Candidates `(K, d)` and query `(m, d)` as contiguous arrays, a single query vector made one row.
 
     Raises:
-        InputError: wrong rank, dimension or dtype, nothing in it, a row that is zero or not finite, or a noise that
-            drowns in the rounding of the dtype.
+        InputError: wrong rank, dimension, dtype or device, nothing in it, a row that is zero or not finite, or a noise
+            that drowns in the rounding of the dtype.
     """
-    rows = _float_rows("candidates", candidates)
-    query = np.asarray(query)
-    targets = _float_rows("query", query[None, :] if query.ndim == 1 else query)
-    if rows.dtype != targets.dtype:
-        raise InputError(
-            f"candidates are {rows.dtype} but query is {targets.dtype}: cast one of them with .astype, "
-            "float64 where accuracy matters."
-        )
-    if rows.shape[1] != targets.shape[1]:
-        raise InputError(
-            f"candidates have {rows.shape[1]} dimensions but query has {targets.shape[1]}: "
-            "embed both with the same embedder."
-        )
-    _squared_norms("query", targets)
-    largest = float(_squared_norms("candidates", rows).max())
-    floor = MARGIN * float(np.finfo(rows.dtype).eps) * largest
+    rows, squared = _vectors("candidates", candidates)
+    targets, _ = _vectors("query", query[None] if getattr(query, "ndim", 2) == 1 else query)
+    checked_match("candidates", rows, "query", targets)
+    largest = float(squared.max())
+    floor = MARGIN * float(namespace(rows).finfo(rows.dtype).eps) * largest
     if noise < floor:
         raise InputError(
             f"noise={noise} drowns in the rounding of {rows.dtype} candidates of squared norm up to {largest:.3g}: "
             f"give at least {floor:.1e}, or float64 vectors."
         )
     return rows, targets
+
+
+def checked_match(name: str, rows: Array, other_name: str, others: Array) -> None:
+    """Refuse two arrays of vectors that cannot be computed with together.
+
+    Raises:
+        InputError: they are of different kinds, dtypes, devices or dimensions.
+    """
+    if type(rows) is not type(others):
+        raise InputError(
+            f"{name} are a {type(rows).__name__} but {other_name} is a {type(others).__name__}: give both as one kind."
+        )
+    if rows.dtype != others.dtype:
+        raise InputError(
+            f"{name} are {rows.dtype} but {other_name} is {others.dtype}: cast one of them to the other's dtype, "
+            "float64 where accuracy matters."
+        )
+    if rows.device != others.device:
+        raise InputError(f"{name} are on {rows.device} but {other_name} is on {others.device}: move one of them.")
+    if rows.shape[1] != others.shape[1]:
+        raise InputError(
+            f"{name} have {rows.shape[1]} dimensions but {other_name} has {others.shape[1]}: "
+            "embed both with the same embedder."
+        )
 
 
 def checked_count(n: int, available: int | None = None) -> None:
@@ -67,31 +79,39 @@ def checked_count(n: int, available: int | None = None) -> None:
         raise InputError(f"n={n!r}: the number of picks is a whole number of at least 1.")
     if available is not None and n > available:
         raise InputError(
-            f"n={n} picks without replacement from {available} candidates: ask for at most {available}, "
-            "or give more candidates."
+            f"n={n} picks, but as often as each candidate may be taken there are {available}: ask for at most "
+            f"{available}, or give more candidates."
         )
 
 
-def _float_rows(name: str, values: FloatArray) -> FloatArray:
-    array: NDArray[Any] = np.asarray(values)
-    if array.dtype not in (np.float32, np.float64):
+def float_rows(name: str, values: Array) -> Array:
+    """Vectors `(rows, dimensions)` in float32 or float64, contiguous.
+
+    Raises:
+        InputError: they are something else, or not finite.
+    """
+    return _vectors(name, values, zero=True)[0]
+
+
+def _vectors(name: str, values: Array, *, zero: bool = False) -> tuple[Array, Array]:
+    """The rows and their squared lengths `(rows,)`."""
+    array: Any = np.asarray(values) if isinstance(values, list | tuple | float | np.generic) else values
+    xp = namespace(array)
+    if array.dtype not in (xp.float32, xp.float64):
         raise InputError(f"{name} have dtype {array.dtype}: give float32 or float64.")
     if array.ndim != 2:
-        raise InputError(f"{name} have shape {array.shape}: give one vector a row, shape (rows, dimensions).")
-    if array.size == 0:
-        raise InputError(f"{name} have shape {array.shape}: there is nothing in them; give at least one vector.")
-    return np.ascontiguousarray(array)
-
-
-def _squared_norms(name: str, rows: FloatArray) -> FloatArray:
+        raise InputError(f"{name} have shape {tuple(array.shape)}: give one vector a row, shape (rows, dimensions).")
+    if 0 in array.shape:
+        raise InputError(f"{name} have shape {tuple(array.shape)}: there is nothing in them; give at least one vector.")
+    array = np.ascontiguousarray(array) if xp is np else array.contiguous()
     with np.errstate(over="ignore", invalid="ignore"):
-        squared: FloatArray = np.einsum("ij,ij->i", rows, rows)  # NaN, infinity and overflow all show here
-    wrong = np.flatnonzero(~(np.isfinite(squared) & (squared > 0)))
-    if len(wrong):
-        row = int(wrong[0])
+        squared = xp.einsum("ij,ij->i", array, array)  # NaN, infinity and overflow all show here
+    right = xp.isfinite(squared) if zero else xp.isfinite(squared) & (squared > 0)
+    if not bool(right.all()):
+        row = int(np.flatnonzero(~to_numpy(right))[0])
         what = "zero, or too small to tell" if squared[row] == 0 else "not finite (NaN, infinity), or too large"
         raise InputError(
-            f"row {row} of {name} is {what}: {np.array2string(rows[row], threshold=6, edgeitems=2)}. "
+            f"row {row} of {name} is {what}: {np.array2string(to_numpy(array[row]), threshold=6, edgeitems=2)}. "
             "Leave it out, or embed it again."
         )
-    return squared
+    return array, squared

@@ -1,52 +1,54 @@
-"""Nearest neighbours: the examples most similar to the query, each by itself."""
+"""Nearest neighbours: the examples most similar to the query, however similar they are to each other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from whet.selection.base import Choice, FloatArray, Stop
-from whet.selection.checks import checked_count, checked_noise, checked_vectors
-from whet.selection.picking import follow
-
-
-def cosines(candidates: FloatArray, query: FloatArray) -> FloatArray:
-    """`(K,)`, the cosine of each candidate `(K, d)` to the query `(m, d)`, averaged over its rows."""
-    directions = query / np.linalg.norm(query, axis=1, keepdims=True)
-    along: FloatArray = candidates @ directions.mean(axis=0) / np.linalg.norm(candidates, axis=1)
-    return along
+from whet.selection.arrays import FloatArray
+from whet.selection.base import Predictions
+from whet.selection.criteria import OrderSelector
 
 
 @dataclass(frozen=True)
-class Nearest:
-    """The candidates in descending order of cosine to the query, each once; equal cosines go to the lowest index.
+class Nearest(OrderSelector):
+    """The candidates with the largest cosine to the query, without replacement; equal ones by lowest index.
 
-    Relevance only: near-duplicates are all taken. With several query rows, the cosine is the mean over them.
-    The variance trace is that of the surrogate which SIFT uses, so that the two can be compared.
-
-    Attributes:
-        noise: λ > 0 of the surrogate; takes no part in the choice.
-
-    >>> examples = np.array([[1.0, 0.0], [0.5, 0.8], [0.99, 0.1]])
-    >>> Nearest().choose(examples, np.array([0.9, 0.4]), 2).indices.tolist()
-    [2, 0]
+    With several query rows, the mean of the cosines to them.
     """
 
-    noise: float = 0.01
     name: ClassVar[str] = "nearest"
 
-    def __post_init__(self) -> None:
-        checked_noise(self.noise)
+    def scorer(
+        self,
+        candidates: NDArray[Any],
+        targets: NDArray[Any],
+        n: int,  # noqa: ARG002
+        predictions: Predictions | None,  # noqa: ARG002
+    ) -> Fixed:
+        """The cosines."""
+        return Fixed(cosines(candidates, targets))
 
-    def choose(self, candidates: FloatArray, query: FloatArray, n: int, *, stop: Stop | None = None) -> Choice:
-        """Choose up to `n` candidates `(K, d)` for the query `(d,)` or `(m, d)`; see `Selector.choose`.
 
-        Raises:
-            InputError: as every selector, and if `n` is above the number of candidates.
-        """
-        candidates, query = checked_vectors(candidates, query, self.noise)
-        checked_count(n, available=len(candidates))
-        order = np.argsort(-cosines(candidates, query), kind="stable")[:n]
-        return follow(candidates, query, order, self.noise, stop)
+@dataclass(frozen=True)
+class Fixed:
+    """Scores `(K,)` that do not depend on what has been taken."""
+
+    values: FloatArray
+
+    def scores(self) -> FloatArray:
+        """`(K,)`."""
+        return self.values
+
+    def take(self, index: int) -> None:
+        """Changes nothing."""
+
+
+def cosines(candidates: FloatArray, targets: FloatArray) -> FloatArray:
+    """`(K,)`, mean over the targets `(m, d)` of their cosines to the candidates `(K, d)`; no row is zero."""
+    unit = targets / np.linalg.norm(targets, axis=1, keepdims=True)
+    similarity: FloatArray = (candidates @ unit.T).mean(axis=1) / np.linalg.norm(candidates, axis=1)
+    return similarity

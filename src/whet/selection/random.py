@@ -1,49 +1,54 @@
-"""Random choice: the baseline that knows nothing of the query."""
+"""A random draw, to compare with."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from whet.errors import InputError
-from whet.selection.base import Choice, FloatArray, Stop
-from whet.selection.checks import checked_count, checked_noise, checked_vectors
-from whet.selection.picking import follow
+from whet.selection.base import Predictions
+from whet.selection.criteria import OrderSelector
+from whet.selection.nearest import Fixed
 
 
 @dataclass(frozen=True)
-class Random:
-    """Candidates drawn uniformly, each at most once.
+class Random(OrderSelector):
+    """A uniform draw from the candidates, without replacement.
 
     The generator is made anew from the seed and the query's numbers: the same query gets the same draw, in whatever
     order or thread queries come, and different queries get independent ones.
 
     Attributes:
-        seed: of the draw, a whole number ≥ 0.
         noise: λ > 0 of the surrogate that the variance trace is from; takes no part in the choice.
+        seed: of the draw, a whole number ≥ 0.
     """
 
     seed: int = 0
-    noise: float = 0.01
     name: ClassVar[str] = "random"
 
     def __post_init__(self) -> None:
-        checked_noise(self.noise)
+        super().__post_init__()
         if self.seed < 0:
             raise InputError(f"seed={self.seed}: give a whole number of at least 0.")
 
-    def choose(self, candidates: FloatArray, query: FloatArray, n: int, *, stop: Stop | None = None) -> Choice:
-        """Choose up to `n` candidates `(K, d)` for the query `(d,)` or `(m, d)`; see `Selector.choose`.
+    def scorer(
+        self,
+        candidates: NDArray[Any],
+        targets: NDArray[Any],
+        n: int,  # noqa: ARG002
+        predictions: Predictions | None,  # noqa: ARG002
+    ) -> Fixed:
+        """Larger for what comes earlier in the draw."""
+        place = np.empty(len(candidates))
+        place[generator(self.seed, targets).permutation(len(candidates))] = np.arange(len(candidates))
+        return Fixed(-place)
 
-        Raises:
-            InputError: as every selector, and if `n` is above the number of candidates.
-        """
-        candidates, query = checked_vectors(candidates, query, self.noise)
-        checked_count(n, available=len(candidates))
-        digest = hashlib.blake2b(query.tobytes(), digest_size=8).digest()
-        generator = np.random.default_rng([self.seed, int.from_bytes(digest, "little")])
-        order = generator.permutation(len(candidates))[:n]
-        return follow(candidates, query, order, self.noise, stop)
+
+def generator(seed: int, targets: NDArray[Any]) -> np.random.Generator:
+    """Random numbers of a seed and a query `(m, d)`, whatever was drawn before."""
+    digest = hashlib.blake2b(np.ascontiguousarray(targets).tobytes(), digest_size=8).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest, "little")])

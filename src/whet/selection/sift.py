@@ -1,32 +1,43 @@
-"""SIFT: the examples that together tell most about the query."""
+"""SIFT and VTL: the examples that together tell most about the query."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from whet.selection.base import Choice, FloatArray, Stop
-from whet.selection.checks import checked_count, checked_noise, checked_vectors
-from whet.selection.picking import pick
+from whet.selection.arrays import Array
+from whet.selection.criteria import PosteriorSelector
 from whet.selection.posterior import Posterior
 
 
 @dataclass(frozen=True)
-class Sift:
-    """Greedy choice of the examples that most shrink the query's posterior variance, with replacement.
+class Vtl(PosteriorSelector):
+    """Variance-based transductive learning: what most lowers the summed posterior variance of the targets.
+
+    x_{n+1} = argmax_x Σ_a k_n(a, x)² / (k_n(x, x) + λ), over the rows a of the query; the lowest index wins a tie.
+
+    Source: Hübotter et al. 2024, arXiv 2402.15898.
+    """
+
+    name: ClassVar[str] = "vtl"
+
+    def score(self, posterior: Posterior) -> Array:
+        """`(B, K)`, by how much each candidate would lower the targets' summed variance."""
+        return posterior.reduction()
+
+
+@dataclass(frozen=True)
+class Sift(Vtl):
+    """Greedy choice of the examples that most shrink the query's posterior variance, with replacement unless told.
 
     x_{n+1} = argmin_x σ²_{x_1…x_n, x}(q), for the Gaussian process of `Posterior`; equal gains go to the lowest index.
     A small λ favours diversity; a large one repeats the most similar candidate. Nothing is random. Among unit vectors
-    the first pick is the one with the largest |cosine|.
+    the first pick is the one with the largest |cosine|. With several query rows it is `Vtl`.
 
     An exact copy of the query among the candidates is picked every time: nothing tells more about it, however often it
-    has been seen. Leave such copies out beforehand.
+    has been seen. `Constraints(near_copy=…)` leaves such copies out.
 
-    Source: Hübotter et al. 2025, arXiv 2410.08020, SIFT(λ'). With several query rows it is their summed variance, as in
-    VTL (Hübotter et al. 2024, arXiv 2402.15898). Cost: O(n K d + n² K) time, O(n K) memory.
-
-    Attributes:
-        noise: λ > 0, in units of the kernel (1 for unit vectors).
+    Source: Hübotter et al. 2025, arXiv 2410.08020, SIFT(λ'). Cost: see `Posterior`.
 
     >>> import numpy as np
     >>> examples = np.array([[1.0, 0.0], [0.99, 0.1], [0.5, 0.8]])
@@ -35,19 +46,5 @@ class Sift:
     ([1, 2], [1.0, 0.107, 0.007])
     """
 
-    noise: float = 0.01
+    replace: bool = True
     name: ClassVar[str] = "sift"
-
-    def __post_init__(self) -> None:
-        checked_noise(self.noise)
-
-    def choose(self, candidates: FloatArray, query: FloatArray, n: int, *, stop: Stop | None = None) -> Choice:
-        """Choose up to `n` candidates `(K, d)` for the query `(d,)` or `(m, d)`; see `Selector.choose`.
-
-        Raises:
-            InputError: an argument is empty, not finite, zero, or of the wrong shape, type or range.
-        """
-        checked_count(n)
-        candidates, query = checked_vectors(candidates, query, self.noise)
-        posterior = Posterior(candidates, query, self.noise, n)
-        return pick(posterior, n, lambda _: int(posterior.gains().argmax()), stop)

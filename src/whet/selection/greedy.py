@@ -1,0 +1,114 @@
+"""The loops that all selectors share: score, keep to the constraints, ask the stop rule, take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whet.selection.arrays import Array, FloatArray, to_numpy
+from whet.selection.base import Choice, Stop
+from whet.selection.constraints import Allowed
+from whet.selection.posterior import Posterior
+
+
+class Scorer(Protocol):
+    """Scores the candidates of one query in the light of what has been taken."""
+
+    def scores(self) -> FloatArray:
+        """`(K,)`, larger for what should rather be taken next."""
+        ...
+
+    def take(self, index: int) -> None:
+        """A candidate has been taken."""
+        ...
+
+
+def greedy(
+    posterior: Posterior,
+    n: int,
+    score: Callable[[Posterior], Array],
+    *,
+    stop: Stop | None = None,
+    allowed: Allowed | None = None,
+) -> list[Choice]:
+    """Observe up to `n` candidates for each query, always one of the best score; a choice for each query.
+
+    Args:
+        posterior: of the queries; has room for `n` more observations.
+        n: at least 1.
+        score: `(B, K)`, larger is better; the lowest index wins a tie.
+        stop: asked before each pick.
+        allowed: what may be picked; everything, any number of times, unless given.
+    """
+    batch = len(posterior.candidates)
+    start = 1 - posterior.explained() / posterior.prior
+    state = start.copy()  # variance share of each query so far
+    lengths = np.full(batch, n)
+    stopped, exhausted = np.zeros(batch, bool), np.zeros(batch, bool)
+    picked: list[Array] = []
+    for i in range(n):
+        scores = score(posterior)
+        if allowed is not None:
+            scores = allowed.apply(scores)
+            _end(exhausted, ~allowed.any(), lengths, i)
+        index = int(scores.argmax()) if batch == 1 else scores.argmax(axis=1)
+        effect = posterior.effect(index)
+        if stop is not None:
+            gains = np.square(to_numpy(effect.at_targets), dtype=np.float64).sum(axis=1) / posterior.prior
+            proposed = np.maximum(state - gains, 0)
+            refused = np.array([stop(i, float(a), float(b)) for a, b in zip(state, proposed, strict=True)])
+            _end(stopped, refused, lengths, i)
+            state = proposed
+        if (stop is not None or allowed is not None) and (lengths <= i).all():
+            break
+        posterior.observe(effect)
+        picked.append(index)
+        if allowed is not None:
+            allowed.take(index)
+    indices = np.array([np.atleast_1d(to_numpy(p) if batch > 1 else p) for p in picked], np.int64).reshape(-1, batch)
+    gains = posterior.reductions()[:, -len(picked) :] / posterior.prior[:, None] if picked else np.empty((batch, 0))
+    return [
+        _choice(indices[: lengths[b], b], gains[b, : lengths[b]], start[b], bool(stopped[b]), bool(exhausted[b]))
+        for b in range(batch)
+    ]
+
+
+def ordered(scorer: Scorer, n: int, allowed: Allowed) -> NDArray[np.int64]:
+    """The candidates that a scorer would take one by one, up to `n`; the lowest index wins a tie."""
+    order: list[int] = []
+    while len(order) < n and allowed.any()[0]:
+        index = int(allowed.apply(scorer.scores()[None])[0].argmax())
+        scorer.take(index)
+        allowed.take(index)
+        order.append(index)
+    return np.array(order, np.int64)
+
+
+def follow(
+    posterior: Callable[[NDArray[np.int64]], Posterior], order: NDArray[np.int64], stop: Stop | None, exhausted: bool
+) -> Choice:
+    """Observe candidates in a given order; the posterior is made for those in it, and the others cost nothing."""
+    distinct, positions = np.unique(order, return_inverse=True)
+    state = posterior(distinct)
+    steps = iter(positions.tolist())
+    one_hot = np.eye(len(distinct), dtype=np.float64)
+    choice = greedy(state, len(order), lambda _: one_hot[None, next(steps)], stop=stop)[0]
+    return Choice(distinct[choice.indices], choice.variances, choice.gains, choice.stopped, exhausted)
+
+
+def _end(ended: NDArray[np.bool_], now: NDArray[np.bool_], lengths: NDArray[np.int64], place: int) -> None:
+    new = now & (lengths > place)
+    ended |= new
+    lengths[new] = place
+
+
+def _choice(
+    indices: NDArray[np.int64], gains: NDArray[np.float64], start: float, stopped: bool, exhausted: bool
+) -> Choice:
+    # one after the other, as the stop rule was told
+    variances = np.fromiter(accumulate(gains, lambda v, gain: max(v - gain, 0.0), initial=start), np.float64)
+    return Choice(indices, variances, gains, stopped, exhausted)
