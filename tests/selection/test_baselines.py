@@ -64,5 +64,5 @@ def test_repeat_picks_the_nearest_again_and_again() -> None:
 def test_without_replacement_there_are_at_most_as_many_picks_as_candidates(selector: Nearest | Random) -> None:
     candidates, query = problem("cap", 5, 4, 1, 0)
     assert len(selector.choose(candidates, query, 5).indices) == 5
-    with pytest.raises(InputError, match="n=6 picks, .* there are 5"):
+    with pytest.raises(InputError, match=r"n=6 picks, .* there are 5"):
         selector.choose(candidates, query, 6)
