@@ -103,6 +103,10 @@ class Allowed:
         """`(B,)`, whether anything may still be picked."""
         return np.asarray(self._open.any(axis=1))
 
+    def left(self) -> NDArray[np.int64]:
+        """`(B, K)`, how often each candidate may still be picked, as far as it alone is concerned."""
+        return np.where(self._open, np.minimum(self._left, 2**53), 0).astype(np.int64)
+
     def take(self, index: Any) -> None:
         """Account for a pick of each query; `index` is a number for one query, `(B,)` for several."""
         rows = self._rows

@@ -84,7 +84,7 @@ class PosteriorSelector(ABC):
         """
         checked_count(n)
         problems = [
-            _Problem.checked(c, q, limits, self)
+            Problem.checked(c, q, limits, self)
             for c, q, limits in zip(candidates, queries, matched(constraints, queries, candidates), strict=True)
         ]
         repeats = None if self.replace else 1
@@ -92,10 +92,10 @@ class PosteriorSelector(ABC):
             checked_count(n, available=problem.most(repeats))
         choices: dict[int, Choice] = {}
         for group in _together(problems, n):
-            choices.update(zip(group, self._choose([problems[i] for i in group], n, stop), strict=True))
+            choices.update(zip(group, self.solve([problems[i] for i in group], n, stop), strict=True))
         return [choices[i] for i in range(len(problems))]
 
-    def _choose(self, problems: Sequence[_Problem], n: int, stop: Stop | None) -> list[Choice]:
+    def solve(self, problems: Sequence[Problem], n: int, stop: Stop | None) -> list[Choice]:
         """For problems of one shape."""
         xp = namespace(problems[0].candidates)
         candidates = stacked(xp, [p.candidates for p in problems])
@@ -146,7 +146,7 @@ class OrderSelector(ABC):
                 rule every candidate out; or `n` is above the number of candidates.
         """
         checked_count(n)
-        problem = _Problem.checked(candidates, query, constraints or NONE, self)
+        problem = Problem.checked(candidates, query, constraints or NONE, self)
         xp = namespace(problem.candidates)
         checked_count(n, available=problem.most(self.repeats))
         rows, targets = to_numpy(problem.candidates), to_numpy(problem.targets)
@@ -154,7 +154,7 @@ class OrderSelector(ABC):
         order = ordered(self.scorer(rows, targets, n, predictions), n, allowed)
 
         def posterior(distinct: NDArray[np.int64]) -> Posterior:
-            noise = noises(problem.constraints, len(rows), self.noise)[distinct]
+            noise = problem.noises(self.noise)[distinct]
             return Posterior(
                 problem.candidates[distinct][None],
                 problem.targets[None],
@@ -194,18 +194,42 @@ class OrderSelector(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class _Problem:
-    """One query, checked."""
+class Problem:
+    """One query, checked.
 
-    candidates: Array  # (K, d)
-    targets: Array  # (m, d)
+    Attributes:
+        candidates: `(K, d)`.
+        targets: `(m, d)`.
+        constraints: what may be picked.
+        known: the surrogate with what is known already.
+    """
+
+    candidates: Array
+    targets: Array
     constraints: Constraints
     known: BayesianLinear
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is asked but which candidates may be picked how often, of NumPy arrays."""
+        c = self.constraints
+        bare = c.cost is None and c.budget is None and c.group is None and c.known is None
+        return bare and isinstance(self.candidates, np.ndarray)
+
+    def noises(self, default: float) -> NDArray[np.float64]:
+        """`(K,)`, λ of each candidate."""
+        return noises(self.constraints, len(self.candidates), default)
+
+    def left(self, repeats: int | None) -> NDArray[np.int64]:
+        """`(K,)`, how often each candidate may be picked; `repeats` unless the constraints say."""
+        allowed = Allowed([self.constraints], self.candidates[None], self.targets[None], repeats)
+        left: NDArray[np.int64] = allowed.left()[0]
+        return left
 
     @classmethod
     def checked(
         cls, candidates: Array, query: Array, constraints: Constraints, selector: PosteriorSelector | OrderSelector
-    ) -> _Problem:
+    ) -> Problem:
         least = selector.noise if constraints.noise is None else float(np.min(constraints.noise, initial=math.inf))
         rows, targets = checked_vectors(candidates, query, least)
         known = BayesianLinear(selector.noise, kernel=getattr(selector, "kernel", LINEAR))
@@ -237,7 +261,7 @@ def matched(
     return [limit or NONE for limit in limits]
 
 
-def _together(problems: Sequence[_Problem], n: int) -> list[list[int]]:
+def _together(problems: Sequence[Problem], n: int) -> list[list[int]]:
     """Places of the problems that are dealt with in one go: of one shape, and not too large together."""
     shapes: dict[Any, list[int]] = {}
     for place, p in enumerate(problems):
@@ -256,9 +280,9 @@ def stacked(xp: Any, arrays: Sequence[Array]) -> Array:
     return arrays[0][None] if len(arrays) == 1 else xp.stack(list(arrays))
 
 
-def _noise(xp: Any, problems: Sequence[_Problem], default: float) -> float | Array:
+def _noise(xp: Any, problems: Sequence[Problem], default: float) -> float | Array:
     if all(p.constraints.noise is None for p in problems):
         return default
-    size, like = len(problems[0].candidates), problems[0].candidates
-    each = np.stack([noises(p.constraints, size, default) for p in problems])
+    like = problems[0].candidates
+    each = np.stack([p.noises(default) for p in problems])
     return xp.asarray(each, dtype=like.dtype, device=like.device)

@@ -72,7 +72,13 @@ def greedy(
     indices = np.array([np.atleast_1d(to_numpy(p) if batch > 1 else p) for p in picked], np.int64).reshape(-1, batch)
     gains = posterior.reductions()[:, -len(picked) :] / posterior.prior[:, None] if picked else np.empty((batch, 0))
     return [
-        _choice(indices[: lengths[b], b], gains[b, : lengths[b]], start[b], bool(stopped[b]), bool(exhausted[b]))
+        choice_of(
+            indices[: lengths[b], b],
+            gains[b, : lengths[b]],
+            start=start[b],
+            stopped=bool(stopped[b]),
+            exhausted=bool(exhausted[b]),
+        )
         for b in range(batch)
     ]
 
@@ -106,9 +112,19 @@ def _end(ended: NDArray[np.bool_], now: NDArray[np.bool_], lengths: NDArray[np.i
     lengths[new] = place
 
 
-def _choice(
-    indices: NDArray[np.int64], gains: NDArray[np.float64], start: float, stopped: bool, exhausted: bool
+def choice_of(
+    indices: NDArray[np.int64],
+    gains: NDArray[np.float64],
+    stop: Stop | None = None,
+    *,
+    start: float = 1.0,
+    stopped: bool = False,
+    exhausted: bool = False,
 ) -> Choice:
-    # one after the other, as the stop rule was told
+    """Picks and their gains as a choice, up to where the stop rule ends it."""
+    # one after the other, as the stop rule is told
     variances = np.fromiter(accumulate(gains, lambda v, gain: max(v - gain, 0.0), initial=start), np.float64)
+    for i in range(len(indices) if stop is not None else 0):
+        if stop is not None and stop(i, float(variances[i]), float(variances[i + 1])):
+            return Choice(indices[:i], variances[: i + 1], gains[:i], stopped=True)
     return Choice(indices, variances, gains, stopped, exhausted)

@@ -100,6 +100,12 @@ class Posterior:
         seen = self._at_targets()
         return self.kernel(self.targets, self.targets) - seen.mT @ seen
 
+    def candidate_covariance(self) -> Array:
+        """`(B, K, K)`, k among the candidates; O(n K²) after n observations."""
+        gram = self.kernel(self.candidates, self.candidates) if self._gram is None else self._gram
+        seen = self._factor[:, : self._count]
+        return gram - seen.mT @ seen
+
     def reductions(self) -> Array:
         """`(B, n)` float64, by how much each observation so far has lowered the targets' summed variance."""
         effects = to_numpy(self._at_targets()[:, self._known :]).astype("float64")

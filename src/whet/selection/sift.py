@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import ClassVar
 
+import numpy as np
+
 from whet.selection.arrays import Array
-from whet.selection.criteria import PosteriorSelector
+from whet.selection.base import Choice, Stop
+from whet.selection.criteria import PosteriorSelector, Problem
+from whet.selection.greedy import choice_of
+from whet.selection.kernels import LINEAR
 from whet.selection.posterior import Posterior
 
 
@@ -16,6 +24,8 @@ class Vtl(PosteriorSelector):
 
     x_{n+1} = argmax_x Σ_a k_n(a, x)² / (k_n(x, x) + λ), over the rows a of the query; the lowest index wins a tie.
 
+    Where numba is installed, a compiled loop does the same for NumPy arrays, equal to rounding.
+
     Source: Hübotter et al. 2024, arXiv 2402.15898.
     """
 
@@ -24,6 +34,25 @@ class Vtl(PosteriorSelector):
     def score(self, posterior: Posterior) -> Array:
         """`(B, K)`, by how much each candidate would lower the targets' summed variance."""
         return posterior.reduction()
+
+    def solve(self, problems: Sequence[Problem], n: int, stop: Stop | None) -> list[Choice]:
+        """For problems of one shape; compiled where that can be."""
+        if not compilable() or self.kernel != LINEAR:
+            return super().solve(problems, n, stop)
+        slow = [p for p in problems if not p.plain]
+        slowly = iter(super().solve(slow, n, stop) if slow else ())
+        return [self._compiled(p, n, stop) if p.plain else next(slowly) for p in problems]
+
+    def _compiled(self, problem: Problem, n: int, stop: Stop | None) -> Choice:
+        from whet.selection.compiled import greedy_variance
+
+        rows, targets = problem.candidates, problem.targets
+        noise = problem.noises(self.noise).astype(rows.dtype)
+        left = problem.left(None if self.replace else 1)
+        picks, effects = greedy_variance(rows, targets, noise, left, n)
+        prior = float(np.square(targets, dtype=np.float64).sum())
+        gains = np.square(effects, dtype=np.float64).sum(axis=1) / prior
+        return choice_of(picks, gains, stop, exhausted=len(picks) < n)
 
 
 @dataclass(frozen=True)
@@ -48,3 +77,9 @@ class Sift(Vtl):
 
     replace: bool = True
     name: ClassVar[str] = "sift"
+
+
+@cache
+def compilable() -> bool:
+    """Whether numba is installed."""
+    return find_spec("numba") is not None
