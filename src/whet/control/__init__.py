@@ -3,6 +3,6 @@
 from whet.control.budget import Budget
 from whet.control.limits import TimeLimit
 from whet.control.meter import Meter
-from whet.control.stopping import AdaptiveStop, VarianceTarget
+from whet.control.stopping import AdaptiveStop, MinimumGain, VarianceTarget
 
-__all__ = ["AdaptiveStop", "Budget", "Meter", "TimeLimit", "VarianceTarget"]
+__all__ = ["AdaptiveStop", "Budget", "Meter", "MinimumGain", "TimeLimit", "VarianceTarget"]

@@ -58,3 +58,29 @@ class VarianceTarget:
     def __call__(self, _picked: int, variance: float, _proposed: float, /) -> bool:
         """Whether the picks so far suffice."""
         return variance <= self.sigma**2
+
+
+@dataclass(frozen=True)
+class MinimumGain:
+    """Pick as long as each pick pays: it lowers the query's posterior variance by at least `gain`.
+
+    The first pick that would not is left out and ends the selection. Mostly picks gain less and less, so that later
+    ones would not have paid either; but two picks may tell together what neither tells alone, and then this rule ends
+    too early.
+
+    Attributes:
+        gain: what a pick costs, as a share of the prior variance, between 0 and 1 (both excluded).
+
+    >>> MinimumGain(gain=0.01)(3, 0.25, 0.245), MinimumGain(gain=0.01)(3, 0.25, 0.235)
+    (True, False)
+    """
+
+    gain: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.gain < 1:
+            raise InputError(f"gain={self.gain}: give a share of the prior variance between 0 and 1, such as 0.001.")
+
+    def __call__(self, _picked: int, variance: float, proposed: float, /) -> bool:
+        """Whether the next pick would gain less than it costs."""
+        return variance - proposed < self.gain

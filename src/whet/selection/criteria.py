@@ -222,6 +222,8 @@ class Problem:
 
     def left(self, repeats: int | None) -> NDArray[np.int64]:
         """`(K,)`, how often each candidate may be picked; `repeats` unless the constraints say."""
+        if self.constraints is NONE:
+            return np.full(len(self.candidates), repeats or 2**53)
         allowed = Allowed([self.constraints], self.candidates[None], self.targets[None], repeats)
         left: NDArray[np.int64] = allowed.left()[0]
         return left
@@ -265,7 +267,7 @@ def _together(problems: Sequence[Problem], n: int) -> list[list[int]]:
     """Places of the problems that are dealt with in one go: of one shape, and not too large together."""
     shapes: dict[Any, list[int]] = {}
     for place, p in enumerate(problems):
-        key = (p.candidates.shape, p.targets.shape, str(p.candidates.dtype), len(p.known), p.constraints is NONE)
+        key = (p.candidates.shape, p.targets.shape, p.candidates.dtype, len(p.known), p.constraints is NONE)
         shapes.setdefault(key, []).append(place)
     groups: list[list[int]] = []
     for (shape, *_), places in shapes.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -123,7 +122,7 @@ def choice_of(
 ) -> Choice:
     """Picks and their gains as a choice, up to where the stop rule ends it."""
     # one after the other, as the stop rule is told
-    variances = np.fromiter(accumulate(gains, lambda v, gain: max(v - gain, 0.0), initial=start), np.float64)
+    variances = np.maximum(np.subtract.accumulate(np.concatenate([[start], gains])), 0)
     for i in range(len(indices) if stop is not None else 0):
         if stop is not None and stop(i, float(variances[i]), float(variances[i + 1])):
             return Choice(indices[:i], variances[: i + 1], gains[:i], stopped=True)
