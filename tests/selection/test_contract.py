@@ -7,9 +7,18 @@ import pytest
 from selection_oracle import problem, reference_variance
 
 from whet.errors import InputError
-from whet.selection import SELECTORS
+from whet.selection import SELECTORS, Choice, Predictions, Selector
 
 NAMES = list(SELECTORS)
+
+
+def choose(selector: Selector, candidates: np.ndarray, query: np.ndarray, n: int, **options: object) -> Choice:
+    """With predictions, for those that judge by them."""
+    draws = [
+        np.random.default_rng(seed).dirichlet(np.ones(4), len(rows))
+        for seed, rows in ((0, candidates), (1, np.atleast_2d(query)))
+    ]
+    return selector.choose(candidates, query, n, predictions=Predictions(*draws), **options)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -17,7 +26,7 @@ NAMES = list(SELECTORS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_reports_the_variance_that_its_picks_leave(name: str, targets: int, dtype: type) -> None:
     candidates, query = (part.astype(dtype) for part in problem("clustered", 40, 16, targets, 5))
-    choice = SELECTORS[name](noise=0.05).choose(candidates, query, 12)
+    choice = choose(SELECTORS[name](noise=0.05), candidates, query, 12)
     picks = choice.indices.tolist()
     variances = [reference_variance(candidates, query, 0.05, picks[:i]) for i in range(13)]
     np.testing.assert_allclose(choice.variances, variances, atol=1e-12 if dtype is np.float64 else 2e-6)
@@ -34,8 +43,8 @@ def test_has_its_name_and_is_a_value(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_is_deterministic_and_stops_at_a_prefix(name: str) -> None:
     candidates, query = problem("cap", 40, 16, 1, 5)
-    full = SELECTORS[name]().choose(candidates, query, 12)
-    part = SELECTORS[name]().choose(candidates, query, 12, stop=lambda picked, *_: picked == 5)
+    full = choose(SELECTORS[name](), candidates, query, 12)
+    part = choose(SELECTORS[name](), candidates, query, 12, stop=lambda picked, *_: picked == 5)
     assert part.stopped
     assert part.indices.tolist() == full.indices[:5].tolist()
     assert part.variances.tolist() == full.variances[:6].tolist()
@@ -44,7 +53,7 @@ def test_is_deterministic_and_stops_at_a_prefix(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_query_vector_is_a_query_of_one_row(name: str) -> None:
     candidates, query = problem("cap", 40, 16, 1, 5)
-    one, row = (SELECTORS[name]().choose(candidates, q, 8) for q in (query[0], query))
+    one, row = (choose(SELECTORS[name](), candidates, q, 8) for q in (query[0], query))
     assert one.indices.tolist() == row.indices.tolist()
 
 

@@ -27,7 +27,8 @@ class Constraints:
         group: `(K,)`, what each candidate belongs to, such as its source.
         per_group: the most picks from one group.
         repeats: the most picks of one candidate; 1 is without replacement. The selector's own habit unless given.
-        known: `(c, d)`, embeddings of what is learnt already: the selection begins with them observed.
+        known: `(c, d)`, embeddings of what is learnt already: the surrogate begins with them observed. Criteria that do
+            not ask the surrogate choose as without them.
     """
 
     exclude: ArrayLike = ()

@@ -49,6 +49,7 @@ class Fixed:
 
 def cosines(candidates: FloatArray, targets: FloatArray) -> FloatArray:
     """`(K,)`, mean over the targets `(m, d)` of their cosines to the candidates `(K, d)`; no row is zero."""
-    unit = targets / np.linalg.norm(targets, axis=1, keepdims=True)
-    similarity: FloatArray = (candidates @ unit.T).mean(axis=1) / np.linalg.norm(candidates, axis=1)
+    towards = (targets / np.linalg.norm(targets, axis=1, keepdims=True)).mean(axis=0)
+    # row by row: a matrix product rounds equal rows differently, by their place, and would break ties by it
+    similarity: FloatArray = np.vecdot(candidates, towards) / np.linalg.norm(candidates, axis=1)
     return similarity

@@ -32,8 +32,7 @@ class Random(OrderSelector):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.seed < 0:
-            raise InputError(f"seed={self.seed}: give a whole number of at least 0.")
+        checked_seed(self.seed)
 
     def scorer(
         self,
@@ -49,6 +48,21 @@ class Random(OrderSelector):
 
 
 def generator(seed: int, targets: NDArray[Any]) -> np.random.Generator:
-    """Random numbers of a seed and a query `(m, d)`, whatever was drawn before."""
+    """Random numbers of a seed and a query `(m, d)`, whatever was drawn before.
+
+    Raises:
+        InputError: the seed is negative.
+    """
+    checked_seed(seed)
     digest = hashlib.blake2b(np.ascontiguousarray(targets).tobytes(), digest_size=8).digest()
     return np.random.default_rng([seed, int.from_bytes(digest, "little")])
+
+
+def checked_seed(seed: int) -> None:
+    """Refuse a negative seed.
+
+    Raises:
+        InputError: it is below 0.
+    """
+    if seed < 0:
+        raise InputError(f"seed={seed}: give a whole number of at least 0.")

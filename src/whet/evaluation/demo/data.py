@@ -2,8 +2,8 @@
 
 What is asked about never stands in the memory: whole modules and whole topics are held out, every topic that shares a
 long line with a held-out one is left out, and a piece of a held-out module that resembles the memory line by line, as
-those of `posixpath` and `ntpath` do, is not asked about. `whet-base` was not trained on the held-out modules, nor on
-any topic.
+those of `posixpath` and `ntpath` do, is not asked about. `whet-base` was not trained on any of these modules, nor
+on any topic.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ HELD_OUT_TOPICS = (
     "import", "objects", "power", "slicings", "specialattrs", "strings",
 )  # fmt: skip
 MEMORY_MODULES = (
-    "_collections_abc", "_compression", "_threading_local", "abc", "bisect", "bz2", "collections", "concurrent",
-    "contextlib", "copy", "csv", "dbm", "filecmp", "fnmatch", "fractions", "functools", "genericpath", "glob", "gzip",
-    "heapq", "json", "netrc", "ntpath", "numbers", "os", "pathlib", "queue", "random", "reprlib", "sched", "shlex",
-    "tempfile", "types", "weakref",
+    "_collections_abc", "_compression", "abc", "bz2", "cmd", "concurrent", "copy", "copyreg", "dbm", "enum", "filecmp",
+    "fnmatch", "fractions", "functools", "genericpath", "graphlib", "heapq", "json", "linecache", "netrc", "ntpath",
+    "numbers", "os", "pickle", "pprint", "queue", "random", "reprlib", "sched", "secrets", "selectors", "stat",
+    "string", "struct", "tempfile", "types",
 )  # fmt: skip
 """Modules and packages near to the held-out ones; those that this Python lacks are passed over."""
 
