@@ -36,6 +36,11 @@ def to_numpy(array: Array) -> NDArray[Any]:
     return array if isinstance(array, np.ndarray) else np.asarray(array.detach().cpu().numpy())
 
 
+def contiguous(array: Array) -> Array:
+    """The same values with the last axis densest; not copied if they are so already."""
+    return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
+
+
 def solve_lower(factor: Array, right: Array) -> Array:
     """`factor⁻¹ @ right` for a lower triangular `factor`, `(n, n)` and `(n, p)`."""
     if isinstance(factor, np.ndarray):

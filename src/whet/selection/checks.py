@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from whet.errors import InputError
-from whet.selection.arrays import Array, namespace, to_numpy
+from whet.selection.arrays import Array, contiguous, namespace, to_numpy
 
 # Rounding of the kernel enters the posterior variance divided by the noise. Measured on float32 unit vectors, 20 picks:
 # off by 4e-7 at a noise of 0.01, 5e-6 at 0.001, 2e-4 at 0.0001. This many roundings above zero it is still sound.
@@ -103,7 +103,7 @@ def _vectors(name: str, values: Array, *, zero: bool = False) -> tuple[Array, Ar
         raise InputError(f"{name} have shape {tuple(array.shape)}: give one vector a row, shape (rows, dimensions).")
     if 0 in array.shape:
         raise InputError(f"{name} have shape {tuple(array.shape)}: there is nothing in them; give at least one vector.")
-    array = np.ascontiguousarray(array) if xp is np else array.contiguous()
+    array = contiguous(array)
     with np.errstate(over="ignore", invalid="ignore"):
         squared = xp.einsum("ij,ij->i", array, array)  # NaN, infinity and overflow all show here
     right = xp.isfinite(squared) if zero else xp.isfinite(squared) & (squared > 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from whet.selection.arrays import Array, namespace, to_numpy
+from whet.selection.arrays import Array, contiguous, namespace, to_numpy
 from whet.selection.kernels import Kernel
 from whet.selection.surrogate import BayesianLinear
 
@@ -67,6 +67,7 @@ class Posterior:
         self.noisy: Array = self.kernel.diagonal(candidates) + self.noise  # (B, K): k(x, x) + λ
         places = self._known + observations
         self._factor: Array = self._empty(batch, places, rows)
+        self._gram: Array = None
         self._effects: list[Effect] = []
         self._since: Array = xp.zeros_like(self.noisy, dtype=xp.int64)  # 1 + place of each one's last observation
         # A slice and a number give as views what an array of rows and one of indices give as copies: the same shapes.
@@ -102,9 +103,10 @@ class Posterior:
 
     def candidate_covariance(self) -> Array:
         """`(B, K, K)`, k among the candidates; O(n K²) after n observations."""
-        gram = self.kernel(self.candidates, self.candidates) if self._gram is None else self._gram
+        if self._gram is None:
+            self._gram = self.kernel(self.candidates, self.candidates)
         seen = self._factor[:, : self._count]
-        return gram - seen.mT @ seen
+        return self._gram - seen.mT @ seen
 
     def reductions(self) -> Array:
         """`(B, n)` float64, by how much each observation so far has lowered the targets' summed variance."""
@@ -153,7 +155,7 @@ class Posterior:
         self._seen_before(factor, candidates)
         for place, effect in enumerate(self._effects, start=self._known):
             x = self.candidates[self._queries, effect.index][:, None]  # (B, 1, d)
-            weights = self._factor[self._queries, :place, effect.index][:, None]  # (B, 1, place)
+            weights = contiguous(self._factor[self._queries, :place, effect.index])[:, None]  # (B, 1, place)
             column = self.kernel(x, candidates) - weights @ factor[:, :place]
             factor[:, place] = column[:, 0] / effect.scale
         seen = factor[:, : self._count]
@@ -175,7 +177,8 @@ class Posterior:
         column = self._column(index)
         if not self._count:
             return column
-        weights = self._factor[self._queries, : self._count, index]  # (B, n)
+        # laid out alike for one query and for several, or the product would be rounded differently
+        weights = contiguous(self._factor[self._queries, : self._count, index])  # (B, n)
         if repeated:
             column, weights = self._since_last(index, since, column, weights)
         return column - (weights[:, None] @ self._factor[:, : self._count])[:, 0]
