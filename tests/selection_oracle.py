@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 KINDS = ("cap", "clustered", "isotropic", "near-duplicates")
@@ -56,3 +60,31 @@ def problem(kind: str, rows: int, dimensions: int, targets: int, seed: int) -> t
         originals = unit_vectors(rng.standard_normal((max(rows // 5, 1), dimensions))) + 0.5 * towards
         candidates = originals[rng.integers(len(originals), size=rows)] + 0.01 * unit_vectors(noise)
     return unit_vectors(candidates), query
+
+
+@dataclass(frozen=True)
+class Rbf:
+    """A kernel as a user would write it: exp(-|a - b|² / 2 w²), for NumPy and for torch."""
+
+    width: float = 1.0
+
+    def __call__(self, a: Any, b: Any, /) -> Any:
+        squared = (a * a).sum(-1)[..., :, None] + (b * b).sum(-1)[..., None, :] - 2 * (a @ b.mT)
+        return (np if isinstance(a, np.ndarray) else sys.modules["torch"]).exp(-squared / (2 * self.width**2))
+
+    def diagonal(self, a: Any, /) -> Any:
+        return a[..., 0] * 0 + 1
+
+
+def conditioned(prior: np.ndarray, observed: list[int], noise: np.ndarray) -> np.ndarray:
+    """A covariance `(p, p)` after noisy observations, by one fit to all of them; rows may come more than once."""
+    if not observed:
+        return prior
+    across = prior[:, observed]
+    return prior - across @ np.linalg.solve(prior[np.ix_(observed, observed)] + np.diag(noise), across.T)
+
+
+def same_choice(one: Any, other: Any) -> bool:
+    """Whether two choices are equal bit for bit."""
+    arrays = all(np.array_equal(getattr(one, n), getattr(other, n)) for n in ("indices", "variances", "gains"))
+    return arrays and (one.stopped, one.exhausted) == (other.stopped, other.exhausted)

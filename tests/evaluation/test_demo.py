@@ -66,7 +66,7 @@ def test_the_memory_holds_no_held_out_module_or_topic(examples: list[Example]) -
     assert not paths & {f"{name}.py" for name in FULL.modules}
     assert not paths & {f"help/{name}" for name in FULL.topics}
     assert not set(FULL.modules) & set(FULL.memory_modules)
-    assert {"ntpath.py", "queue.py", "collections/__init__.py", "help/with"} <= paths
+    assert {"ntpath.py", "queue.py", "json/__init__.py", "help/with"} <= paths
 
 
 def test_no_query_stands_in_the_memory(examples: list[Example], known: frozenset[str]) -> None:
@@ -138,18 +138,25 @@ def test_the_steps_taken_again_are_those_of_the_engine(engine: Engine) -> None:
     assert len(engine.memory.adapters) == 0
 
 
-def test_neighbours_passed_over_are_those_not_picked_with_the_nearer_one_most_alike(engine: Engine) -> None:
+def test_neighbours_passed_over_are_those_not_picked_with_what_is_most_like_them(engine: Engine) -> None:
     inside = look_inside(engine, Query("def run(self", "def run(self", "):\n    pass\n"), "here", tokens=4)
     found = engine.memory.search("def run(self", 6)
     picked = {pick.example.id for pick in inside.answer.picks}
     assert {passed.example.id for passed in inside.passed_over} == set(found.ids) - picked
+    order = [pick.example.id for pick in inside.answer.picks]
+    by_id = dict(zip(found.ids, found.vectors, strict=True))
+    by_id |= dict(zip(order, engine.memory.embed([pick.example.text for pick in inside.answer.picks]), strict=True))
     for passed in inside.passed_over:
-        assert found.ids[passed.rank - 1] == passed.example.id
-        cosines = found.vectors[: passed.rank - 1] @ found.vectors[passed.rank - 1]
-        assert passed.cosine == pytest.approx(max(cosines, default=0.0), abs=1e-6)
-        assert passed.like == (int(np.argmax(cosines)) + 1 if len(cosines) else 0)
-        trace = inside.traces["nearest"]
-        assert passed.gain == pytest.approx(trace[passed.rank - 1] - trace[passed.rank], abs=1e-6)
+        assert found.ids[passed.why.rank - 1] == passed.example.id
+        others = [*order, *found.ids[: passed.why.rank - 1]]
+        cosines = [float(by_id[passed.example.id] @ by_id[other]) for other in others]
+        assert passed.why.like is not None
+        assert abs(passed.why.like.cosine) == pytest.approx(max(map(abs, cosines)), abs=1e-6)
+        assert passed.why.gain < passed.why.alone
+    likenesses = [passed.why.like.cosine for passed in inside.passed_over if passed.why.like]
+    assert likenesses == sorted(likenesses, reverse=True)
+    lost = -np.diff(inside.traces["nearest"])[[passed.why.rank - 1 for passed in inside.passed_over]].sum()
+    assert inside.lost == pytest.approx(lost)
     gains = -np.diff(inside.answer.uncertainty)
     far = [g for g, pick in zip(gains, inside.answer.picks, strict=True) if pick.example.id not in found.ids]
     assert inside.elsewhere == pytest.approx(sum(far))

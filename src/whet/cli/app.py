@@ -14,6 +14,7 @@ from whet.cli.eval import eval_app
 from whet.cli.forget import forget
 from whet.cli.index import index
 from whet.cli.run import run
+from whet.cli.select import select
 
 app = typer.Typer(
     name="whet",
@@ -26,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(index)
+app.command()(select)
 app.command()(ask)
 app.command()(run)
 app.add_typer(eval_app, name="eval")

@@ -73,7 +73,10 @@ def _inside(inside: Inside) -> Iterable[RenderableType]:
     yield _picks(inside)
     if inside.passed_over:
         yield ""
-        yield "Nearest neighbours that SIFT passed over, the most redundant first:"
+        yield (
+            "Nearest neighbours that SIFT passed over, each with the pick or nearer one most like it, and what it "
+            "would remove of the variance alone and now, after the picks:"
+        )
         yield _passed_over(inside)
     yield from _sentences(inside_words(inside))
     for caption, text in (
@@ -148,17 +151,20 @@ def _picks(inside: Inside) -> Table:
 
 
 def _passed_over(inside: Inside) -> Table:
-    table = _table("rank", "like", "cosine", "removes")
+    table = _table("rank", "cosine", "alone", "now")
+    table.add_column("like", no_wrap=True)
     table.add_column("from", no_wrap=True)
     table.add_column("begins", no_wrap=True)
-    for passed in sorted(inside.passed_over, key=lambda passed: -passed.cosine)[:_MOST_PASSED]:
+    for passed in inside.passed_over[:_MOST_PASSED]:
+        like = passed.why.like
         table.add_row(
-            str(passed.rank),
-            str(passed.like or "–"),
-            f"{passed.cosine:.3f}",
-            f"{passed.gain:.4f}",
+            str(passed.why.rank),
+            f"{like.cosine:.3f}" if like else "–",
+            f"{passed.why.alone:.3f}",
+            f"{passed.why.gain:.3f}",
+            like.words.replace("neighbour", "rank") if like else "–",
             Text(source(passed.example, _SOURCE)),
-            Text(first_words(passed.example.text, _WORDS)),
+            Text(first_words(passed.example.text, _WORDS - 4)),
         )
     return table
 

@@ -12,30 +12,19 @@ from whet.adaptation.objective import bits_per_byte, lesson, lesson_nats
 from whet.decoding import Sampling, generate, score_text
 from whet.engine import Engine
 from whet.memory import Candidates
-from whet.selection import Nearest, Random, Selector
+from whet.selection import Nearest, PassedOver, Random, Selector, explain
 from whet.types import Answer, Example, Query
 
 NEAR_DUPLICATE = 0.8
-"""Cosine of two examples from which on the demo calls the second a near-duplicate of the first."""
+"""Cosine of two examples from which on the demo calls the one a near-duplicate of the other."""
 
 
 @dataclass(frozen=True)
-class PassedOver:
-    """A nearest neighbour that SIFT did not pick.
+class Neighbour:
+    """A nearest neighbour that SIFT did not pick, and why."""
 
-    Attributes:
-        rank: its place among the nearest neighbours, from 1.
-        example: the neighbour.
-        like: place of the nearer one that it resembles most; 0 if there is none.
-        cosine: between the two.
-        gain: share of the prior variance that learning it would remove after all nearer ones.
-    """
-
-    rank: int
     example: Example
-    like: int
-    cosine: float
-    gain: float
+    why: PassedOver
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,8 @@ class Inside:
         plain: completion by the base model; the adapted one is `answer.text`.
         bits_before, bits_after: bits per byte of how the text really goes on, by the base model and by what answered.
         traces: posterior variance by selector, before any pick and after each.
-        passed_over: of as many nearest neighbours as there are picks, those not picked, the most redundant first.
+        passed_over: of as many nearest neighbours as there are picks, those not picked, those first that resemble a
+            pick or a nearer neighbour most.
         elsewhere: share of the prior variance that the picks removed which are not among these neighbours.
     """
 
@@ -71,13 +61,19 @@ class Inside:
     bits_before: float
     bits_after: float
     traces: dict[str, tuple[float, ...]]
-    passed_over: tuple[PassedOver, ...]
+    passed_over: tuple[Neighbour, ...]
     elsewhere: float
 
     @property
-    def near_duplicates(self) -> tuple[PassedOver, ...]:
-        """Neighbours passed over that resemble a nearer one by `NEAR_DUPLICATE` or more."""
-        return tuple(passed for passed in self.passed_over if passed.cosine >= NEAR_DUPLICATE)
+    def near_duplicates(self) -> tuple[Neighbour, ...]:
+        """Neighbours passed over that resemble a pick or a nearer neighbour by `NEAR_DUPLICATE` or more."""
+        return tuple(passed for passed in self.passed_over if _likeness(passed) >= NEAR_DUPLICATE)
+
+    @property
+    def lost(self) -> float:
+        """Share of the prior variance that the neighbours passed over would have removed in their turn."""
+        gains = -np.diff(self.traces["nearest"])
+        return float(sum(gains[passed.why.rank - 1] for passed in self.passed_over))
 
 
 def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Inside:
@@ -113,7 +109,7 @@ def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Ins
             "nearest": _trace(Nearest(alone.config.noise), candidates, n),
             "random": _trace(Random(seed=alone.config.seed, noise=alone.config.noise), anywhere, n),
         },
-        passed_over=tuple(_passed_over(alone, candidates, {pick.example.id for pick in answer.picks}, n)),
+        passed_over=_passed_over(alone, candidates, n),
         elsewhere=_removed_elsewhere(answer, set(candidates.ids[:n])),
     )
 
@@ -141,19 +137,17 @@ def _trace(selector: Selector, candidates: Candidates, n: int) -> tuple[float, .
     return tuple(float(variance) for variance in choice.variances)
 
 
-def _passed_over(engine: Engine, candidates: Candidates, picked: set[str], n: int) -> list[PassedOver]:
-    """Of the `n` nearest neighbours, those not picked, with the nearer one that each resembles most."""
-    choice = Nearest(engine.config.noise).choose(candidates.vectors, candidates.query, n)
-    vectors = candidates.vectors[choice.indices]
-    alike = np.tril(vectors @ vectors.T, k=-1)  # row by row, the cosines with those that are nearer
-    found = []
-    for place, index in enumerate(choice.indices):
-        if candidates.ids[index] not in picked:
-            (example,) = engine.memory.get([candidates.ids[index]])
-            like = int(alike[place, :place].argmax()) + 1 if place else 0
-            cosine = float(alike[place, like - 1]) if place else 0.0
-            found.append(PassedOver(place + 1, example, like, cosine, float(choice.gains[place])))
-    return sorted(found, key=lambda passed: -passed.cosine)
+def _passed_over(engine: Engine, candidates: Candidates, n: int) -> tuple[Neighbour, ...]:
+    """Of the `n` nearest neighbours, those that are not among the engine's `n` picks."""
+    choice = engine.pick(candidates, n=n).choice
+    explanation = explain(candidates.vectors, candidates.query, choice, noise=engine.config.noise, nearest=n)
+    examples = engine.memory.get([candidates.ids[passed.row] for passed in explanation.passed_over])
+    neighbours = map(Neighbour, examples, explanation.passed_over)
+    return tuple(sorted(neighbours, key=lambda neighbour: -_likeness(neighbour)))
+
+
+def _likeness(neighbour: Neighbour) -> float:
+    return neighbour.why.like.cosine if neighbour.why.like else 0.0
 
 
 def _removed_elsewhere(answer: Answer, neighbours: set[str]) -> float:

@@ -13,6 +13,7 @@ from whet.evaluation.figures import loss_steps, variance_lines
 from whet.evaluation.page import Block, Gallery, Listing, Picture, Prose, Section, Table, settings, table, write_report
 from whet.evaluation.report import bars, dots, measured, reading, seconds
 from whet.evaluation.summary import summarise
+from whet.selection.explanation import REDUNDANT
 from whet.types import Example
 
 _SNIPPET = 50
@@ -120,23 +121,25 @@ def _picks(inside: Inside) -> Table:
 def _passed_over(inside: Inside) -> Table:
     rows = [
         (
-            str(passed.rank),
-            str(passed.like or "–"),
-            f"{passed.cosine:.3f}",
-            f"{passed.gain:.4f}",
+            str(passed.why.rank),
+            passed.why.like.words if passed.why.like else "–",
+            f"{passed.why.like.cosine:.3f}" if passed.why.like else "–",
+            f"{passed.why.alone:.4f}",
+            f"{passed.why.gain:.4f}",
+            passed.why.words,
             place(passed.example),
             snippet(passed.example.text, _SNIPPET),
         )
         for passed in inside.passed_over
     ]
-    first = 1 - inside.traces["nearest"][1]
     return table(
-        ("neighbour", "most like", "cosine of the two", "variance removed", "from", "begins"),
+        ("neighbour", "most like", "cosine of the two", "alone", "after the picks", "why", "from", "begins"),
         rows,
-        caption="The nearest neighbours that SIFT passed over, the most redundant first: each with the nearer one that "
-        "it resembles most, and what it would still remove of the query's variance in its turn. The first neighbour "
-        f"removes {first:.4f}.",
-        words=(0, 4, 5),
+        caption="The nearest neighbours that SIFT passed over: each with the pick or nearer neighbour that it "
+        "resembles most, what it would remove of the query's variance as the first pick and after all picks, and why "
+        f"it was not picked: it is redundant if the picks have taken {100 * REDUNDANT:.0f}% or more of what it would "
+        "remove alone.",
+        words=(0, 1, 5, 6, 7),
     )
 
 

@@ -30,12 +30,12 @@ def inside_words(inside: Inside) -> list[str]:
     left = ", ".join(f"{name} {100 * trace[-1]:.1f}%" for name, trace in inside.traces.items())
     distinct = len({pick.example.id for pick in inside.answer.picks})
     passed, near = len(inside.passed_over), len(inside.near_duplicates)
-    lost = sum(neighbour.gain for neighbour in inside.passed_over)
     words = [
         f"Of the query's prior variance, {n} picks leave: {left}. SIFT's picks are {distinct} different examples.",
-        f"SIFT passed over {passed} of the {n} nearest neighbours, {near} of them near-duplicates of a nearer one "
-        f"(cosine of {NEAR_DUPLICATE} or more). In their turn these {passed} would have removed {100 * lost:.1f}% of "
-        f"the variance; what SIFT picked from farther away removed {100 * inside.elsewhere:.1f}%.",
+        f"SIFT passed over {passed} of the {n} nearest neighbours, {near} of them near-duplicates of a pick or "
+        f"of a nearer one (cosine of {NEAR_DUPLICATE} or more). In their turn these {passed} would have removed "
+        f"{100 * inside.lost:.1f}% of the variance; what SIFT picked from farther away removed "
+        f"{100 * inside.elsewhere:.1f}%.",
         *_step_words(inside),
         f"Guard: {inside.answer.guard.status.replace('_', ' ')}, {inside.answer.guard.reason}.",
         f"How the text really goes on takes {inside.bits_before:.3f} bits per byte before and "
