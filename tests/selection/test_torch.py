@@ -70,7 +70,6 @@ def test_many_tensors_are_chosen_from_as_many_arrays_are(name: str) -> None:
         np.testing.assert_allclose(ours.gains, theirs.gains, atol=1e-12)
 
 
-@pytest.mark.xfail(strict=True, reason="a product of many matrices is rounded unlike that of one of them")
 def test_many_tensors_are_chosen_from_as_each_alone_bit_for_bit() -> None:
     pairs = [problem("clustered", 12, 65, 3, seed) for seed in range(7)]
     candidates, queries = ([torch.tensor(p[i], dtype=torch.float32) for p in pairs] for i in (0, 1))
@@ -120,7 +119,6 @@ def test_tensors_made_without_gradients_for_good_are_taken(name: str) -> None:
     assert inside.indices.tolist() == outside.indices.tolist()
 
 
-@pytest.mark.xfail(strict=True, reason="ends in an error of torch: results are written into memory of their own")
 @pytest.mark.parametrize("name", ["sift", "itl", "nearest"])
 @pytest.mark.parametrize("which", ["candidates", "query"])
 def test_tensors_that_require_gradients_are_chosen_from_as_others(name: str, which: str) -> None:
@@ -130,14 +128,12 @@ def test_tensors_that_require_gradients_are_chosen_from_as_others(name: str, whi
     assert same_choice(SELECTORS[name]().choose(candidates, query, 6), plain)
 
 
-@pytest.mark.xfail(strict=True, reason="a Parameter is taken for another kind than a Tensor")
 def test_parameters_are_tensors() -> None:
     candidates, query = (torch.tensor(part) for part in data())
     weights = torch.nn.Parameter(candidates, requires_grad=False)
     assert same_choice(Sift().choose(weights, query, 6), Sift().choose(candidates, query, 6))
 
 
-@pytest.mark.xfail(strict=True, reason="the least noise is looked for with an option that torch does not have")
 def test_constraints_may_be_tensors() -> None:
     candidates, query = (torch.tensor(part) for part in data())
     noise = np.linspace(0.05, 1, 20)
@@ -155,7 +151,6 @@ def test_other_constraints_may_be_tensors() -> None:
     assert same_choice(*choices)
 
 
-@pytest.mark.xfail(strict=True, reason="the numbers of a tensor are all different objects, and so are their groups")
 def test_groups_may_be_a_tensor() -> None:
     candidates, query = data()
     group = np.arange(20) % 3
@@ -244,14 +239,12 @@ def test_an_array_in_a_file_is_chosen_from(name: str, tmp_path: Path) -> None:
     assert same_choice(SELECTORS[name]().choose(mapped, query, 6), expected)
 
 
-@pytest.mark.xfail(strict=True, reason="only an array of one axis is taken for a vector")
 def test_a_list_may_be_one_query() -> None:
     candidates, query = data(targets=1)
     expected = Sift().choose(candidates, query[0], 6)
     assert same_choice(Sift().choose(candidates, query[0].tolist(), 6), expected)
 
 
-@pytest.mark.xfail(strict=True, reason="the mask is dropped without a word")
 def test_masked_numbers_are_not_taken_for_numbers() -> None:
     candidates, query = data()
     with pytest.raises(InputError, match="candidates"):

@@ -12,7 +12,7 @@ import pytest
 from selection_oracle import KINDS, problem, reference_gains, reference_sift, reference_variance
 
 from whet.errors import InputError
-from whet.selection import Sift, WholeChoice, choose_from_all, whole
+from whet.selection import Sift, WholeChoice, choose_from_all, field, whole
 from whet.selection.constraints import Constraints
 
 SETTINGS = list(product(KINDS, (60, 300), (16, 48), (0.01, 0.3), (1, 3), range(3)))
@@ -21,11 +21,11 @@ SETTINGS = list(product(KINDS, (60, 300), (16, 48), (0.01, 0.3), (1, 3), range(3
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few rows are looked at when picks are guessed that most guesses are wrong; several blocks even of few rows."""
-    monkeypatch.setattr(whole, "LEAST_ACTIVE", 3)
-    monkeypatch.setattr(whole, "ACTIVE_SHARE", 100)
+    monkeypatch.setattr(field, "LEAST_ACTIVE", 3)
+    monkeypatch.setattr(field, "ACTIVE_SHARE", 100)
     monkeypatch.setattr(whole, "SCAN_ROWS", 17)
     monkeypatch.setattr(whole, "CHECKED_ROWS", 23)
-    monkeypatch.setattr(whole, "SMALL_PRODUCT", 2000)
+    monkeypatch.setattr(field, "SMALL_PRODUCT", 2000)
 
 
 def assert_picks(result: WholeChoice, picks: list[int], candidates: np.ndarray, query: np.ndarray, noise: float) -> int:
@@ -88,7 +88,7 @@ def test_of_exact_copies_the_first_is_picked(dtype: type, replace: bool) -> None
 
 @pytest.mark.usefixtures("narrow")
 def test_a_matrix_of_one_vector_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole, "MOST_NEAR", 5)
+    monkeypatch.setattr(field, "MOST_NEAR", 5)
     matrix = np.tile(np.array([[0.6, 0.8]], np.float32), (300, 1))
     result = choose_from_all(matrix, matrix[0], 10, replace=False)
     assert len(set(result.choice.indices.tolist())) == 10
@@ -197,19 +197,19 @@ def with_row(row: int, value: float, dtype: type = np.float64) -> np.ndarray:
 
 GOOD, QUERY = np.eye(4, 3) + 0.1, np.ones(3)
 BAD: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
-    "NaN": (with_row(1700, np.nan), QUERY, {}, "row 1700 of candidates is not finite"),
-    "infinity": (with_row(3, np.inf), QUERY, {}, "row 3 of candidates is not finite"),
-    "too large": (with_row(3, 1e200), QUERY, {}, "row 3 of candidates is not finite .* or too large"),
-    "zero": (with_row(1999, 0), QUERY, {}, "row 1999 of candidates is zero"),
-    "first row zero": (with_row(0, 0), QUERY, {}, "row 0 of candidates is zero"),
+    "NaN": (with_row(1700, np.nan), QUERY, {}, "row 1700 of matrix is not finite"),
+    "infinity": (with_row(3, np.inf), QUERY, {}, "row 3 of matrix is not finite"),
+    "too large": (with_row(3, 1e200), QUERY, {}, "row 3 of matrix is not finite .* or too large"),
+    "zero": (with_row(1999, 0), QUERY, {}, "row 1999 of matrix is zero"),
+    "first row zero": (with_row(0, 0), QUERY, {}, "row 0 of matrix is zero"),
     "NaN query": (GOOD, QUERY * np.nan, {}, "row 0 of query is not finite"),
     "zero query": (GOOD, np.stack([QUERY, QUERY * 0]), {}, "row 1 of query is zero"),
-    "no rows": (GOOD[:0], QUERY, {}, r"candidates have shape \(0, 3\)"),
+    "no rows": (GOOD[:0], QUERY, {}, r"rows of matrix have shape \(0, 3\)"),
     "one row without its axis": (GOOD[0], QUERY, {}, "one vector a row"),
     "a list": (GOOD.tolist(), QUERY, {}, "matrix is a list"),
-    "other dimension": (GOOD, np.ones(5), {}, "candidates have 3 dimensions but query has 5"),
-    "mixed types": (GOOD.astype(np.float32), QUERY, {}, "candidates are float32 but query is float64"),
-    "whole numbers": (GOOD.astype(int), QUERY, {}, "candidates have dtype int64"),
+    "other dimension": (GOOD, np.ones(5), {}, "rows of matrix have 3 dimensions but query has 5"),
+    "mixed types": (GOOD.astype(np.float32), QUERY, {}, "rows of matrix are float32 but query is float64"),
+    "whole numbers": (GOOD.astype(int), QUERY, {}, "rows of matrix have dtype int64"),
     "no picks": (GOOD, QUERY, {"n": 0}, "n=0"),
     "half a pick": (GOOD, QUERY, {"n": 1.5}, "n=1.5"),
     "more than there are": (GOOD, QUERY, {"n": 4, "replace": False, "exclude": [1]}, "there are 3"),

@@ -41,6 +41,11 @@ def contiguous(array: Array) -> Array:
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
 
 
+def wide(array: Array) -> Array:
+    """The same values in float64."""
+    return array.astype(np.float64, copy=False) if isinstance(array, np.ndarray) else array.double()
+
+
 def solve_lower(factor: Array, right: Array) -> Array:
     """`factor⁻¹ @ right` for a lower triangular `factor`, `(n, n)` and `(n, p)`."""
     if isinstance(factor, np.ndarray):

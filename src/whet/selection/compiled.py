@@ -21,7 +21,12 @@ _TOGETHER = 4
 
 
 def greedy_variance(
-    candidates: FloatArray, targets: FloatArray, noise: FloatArray, left: NDArray[np.int64], n: int
+    candidates: FloatArray,
+    targets: FloatArray,
+    noise: FloatArray,
+    left: NDArray[np.int64],
+    first: NDArray[np.int64],
+    n: int,
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """Pick up to `n` candidates that most lower the targets' summed variance, each no more often than it may be.
 
@@ -30,6 +35,7 @@ def greedy_variance(
         targets: `(m, d)`, of the same dtype.
         noise: `(K,)`, λ of each candidate, of the same dtype.
         left: `(K,)`, how often each candidate may be picked.
+        first: `(K,)`, the first candidate that equals each.
         n: at least 1.
 
     Returns:
@@ -38,7 +44,7 @@ def greedy_variance(
     """
     covariance = targets @ candidates.T
     noisy = np.einsum("ij,ij->i", candidates, candidates) + noise
-    picks, effects = _loop(candidates, covariance, noisy, noise, left.copy(), n)
+    picks, effects = _loop(candidates, covariance, noisy, noise, left.copy(), first, n)
     return picks, effects
 
 
@@ -49,6 +55,7 @@ def _loop(
     noisy: FloatArray,
     noise: FloatArray,
     left: NDArray[np.int64],
+    first: NDArray[np.int64],
     n: int,
 ) -> tuple[NDArray[np.int64], FloatArray]:
     size, targets = len(candidates), len(covariance)
@@ -67,6 +74,11 @@ def _loop(
         best = _score(covariance, noisy, left, gains)
         if best < 0:
             return picks[:i], effects[:i]
+        near = gains[best] * (1 - 100 * np.finfo(dtype).eps)
+        for k in range(first[best], best):
+            if first[k] == first[best] and gains[k] >= near:
+                best = k
+                break
         begin = last[best] + 1
         if begin:
             # right after its own observation k(x, ·) is L·√(k(x, x) + λ) shrunk by λ / (k(x, x) + λ)

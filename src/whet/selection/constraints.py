@@ -42,9 +42,9 @@ class Constraints:
     known: Array | None = None
 
     def __post_init__(self) -> None:
-        if self.near_copy is not None and not -1 <= self.near_copy <= 1:
+        if self.near_copy is not None and not -1 <= _number("near_copy", self.near_copy) <= 1:
             raise InputError(f"near_copy={self.near_copy}: give a cosine between -1 and 1, such as 0.98.")
-        if self.budget is not None and not self.budget > 0:
+        if self.budget is not None and not _number("budget", self.budget) > 0:
             raise InputError(f"budget={self.budget}: give a positive number, in the units of cost.")
         for name in ("per_group", "repeats"):
             value = getattr(self, name)
@@ -74,13 +74,13 @@ class Allowed:
         self, constraints: Sequence[Constraints], candidates: Array, targets: Array, repeats: int | None
     ) -> None:
         size = candidates.shape[1]
-        self._open: NDArray[np.bool_] = np.stack(
-            [_open(c, candidates[i], targets[i]) for i, c in enumerate(constraints)]
-        )
-        for i in np.flatnonzero(~self._open.any(axis=1)):
-            raise InputError(f"the constraints leave none of the {size} candidates of query {i}: loosen them.")
+        opened = [
+            open_rows(c, rows, queries) for c, rows, queries in zip(constraints, candidates, targets, strict=True)
+        ]
+        self._open: NDArray[np.bool_] = np.stack(opened)
         self._cost = np.stack([_positive("cost", c.cost, size, 1.0) for c in constraints])
         self._budget = np.array([math.inf if c.budget is None else float(c.budget) for c in constraints])
+        self._rounding = 1e-9 * np.where(np.isinf(self._budget), 0, self._budget)  # three tenths make 0.3
         self._per_cost = any(c.cost is not None for c in constraints)
         self._group = np.stack([_groups(c, size) for c in constraints])
         most = np.array([[c.per_group or math.inf, c.repeats or repeats or math.inf] for c in constraints])
@@ -118,7 +118,7 @@ class Allowed:
         self._group_left[rows, group] -= 1
         self._open[rows, picked] &= self._left[rows, picked] > 0
         self._open &= ~((self._group == group[:, None]) & (self._group_left[rows, group] <= 0)[:, None])
-        self._open &= self._cost <= self._budget[:, None]
+        self._open &= self._cost <= self._budget[:, None] + self._rounding[:, None]
 
 
 def noises(constraints: Constraints, size: int, default: float) -> NDArray[np.float64]:
@@ -130,9 +130,14 @@ def noises(constraints: Constraints, size: int, default: float) -> NDArray[np.fl
     return _positive("noise", constraints.noise, size, default)
 
 
-def _open(constraints: Constraints, candidates: Array, targets: Array) -> NDArray[np.bool_]:
+def open_rows(constraints: Constraints, candidates: Array, targets: Array) -> NDArray[np.bool_]:
+    """`(K,)`, which of the candidates `(K, d)` may be picked at first, for the query `(m, d)`.
+
+    Raises:
+        InputError: a constraint does not fit the candidates, or none may be picked.
+    """
     size = len(candidates)
-    exclude = np.asarray(constraints.exclude)
+    exclude = _array("exclude", constraints.exclude)
     open_ = np.ones(size, bool)
     if exclude.dtype == bool:
         if exclude.shape != (size,):
@@ -147,16 +152,20 @@ def _open(constraints: Constraints, candidates: Array, targets: Array) -> NDArra
     if constraints.near_copy is not None:
         rows, queries = (to_numpy(a).astype(np.float64) for a in (candidates, targets))
         lengths = np.linalg.norm(rows, axis=1)[:, None] * np.linalg.norm(queries, axis=1)
-        open_ &= (rows @ queries.T / lengths).max(axis=1) < constraints.near_copy
+        # the cosine of a copy may be rounded to just below 1
+        rounding = 1e-6 if candidates.dtype.itemsize == 4 else 1e-12
+        open_ &= (rows @ queries.T / lengths).max(axis=1) < constraints.near_copy - rounding
     if constraints.budget is not None:
         open_ &= _positive("cost", constraints.cost, size, 1.0) <= constraints.budget
+    if not open_.any():
+        raise InputError(f"the constraints leave none of the {size} candidates: loosen them.")
     return open_
 
 
 def _positive(name: str, values: ArrayLike | None, size: int, default: float) -> NDArray[np.float64]:
     if values is None:
         return np.full(size, default)
-    array = np.asarray(values, dtype=np.float64)
+    array = _array(name, values, np.float64)
     if array.shape != (size,):
         raise InputError(f"{name} has shape {array.shape} for {size} candidates: give one number for each.")
     wrong = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
@@ -169,7 +178,28 @@ def _groups(constraints: Constraints, size: int) -> NDArray[np.int64]:
     """Groups as whole numbers from 0; all in one where there are none."""
     if constraints.group is None:
         return np.zeros(size, np.int64)
-    if len(constraints.group) != size:
-        raise InputError(f"group has {len(constraints.group)} entries for {size} candidates: give one for each.")
+    group = constraints.group
+    labels = list(group) if isinstance(group, list | tuple | str) else _array("group", group).tolist()
+    if len(labels) != size:
+        raise InputError(f"group has {len(labels)} entries for {size} candidates: give one for each.")
     numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(group, len(numbers)) for group in constraints.group])
+    for label in labels:
+        if not isinstance(label, Hashable) or label != label:
+            raise InputError(f"group holds {label!r}, which cannot be told from others: give names or numbers.")
+        numbers.setdefault(label, len(numbers))
+    return np.array([numbers[label] for label in labels])
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise InputError(f"{name}={value!r}: give a number.")
+    return float(value)
+
+
+def _array(name: str, values: Any, dtype: Any = None) -> NDArray[Any]:
+    """Values, a tensor's too, as a NumPy array."""
+    try:
+        given = values if isinstance(values, np.ndarray | list | tuple | range) else to_numpy(values)
+        return np.asarray(given, dtype=dtype)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"{name}={values!r}: give numbers, one for each candidate.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,15 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.errors import InputError
 from whet.selection.arrays import Array, namespace, to_numpy
 from whet.selection.base import Choice, Predictions, Stop
-from whet.selection.checks import checked_count, checked_noise, checked_vectors
-from whet.selection.constraints import NONE, Allowed, Constraints, noises
+from whet.selection.checks import checked_count, checked_noise
+from whet.selection.constraints import NONE, Allowed, Constraints
 from whet.selection.greedy import Scorer, follow, greedy, ordered
 from whet.selection.kernels import LINEAR, Kernel
 from whet.selection.posterior import WHOLE_KERNEL, Posterior
-from whet.selection.surrogate import BayesianLinear
+from whet.selection.problems import Problem, matched, naming
+from whet.selection.twins import first_equals
 
 TOGETHER = 2**21
 """Numbers in the kernels of the queries that are dealt with together; more would leave the processor's cache."""
@@ -75,21 +74,19 @@ class PosteriorSelector(ABC):
         *,
         stop: Stop | None = None,
         constraints: Sequence[Constraints | None] | None = None,
-        predictions: Sequence[Predictions | None] | None = None,  # noqa: ARG002
+        predictions: Sequence[Predictions | None] | None = None,
     ) -> list[Choice]:
         """Choose for many queries at once; see `Selector.choose_many`.
 
         Raises:
             InputError: as `choose`.
         """
-        checked_count(n)
-        problems = [
-            Problem.checked(c, q, limits, self)
-            for c, q, limits in zip(candidates, queries, matched(constraints, queries, candidates), strict=True)
-        ]
-        repeats = None if self.replace else 1
-        for problem in problems:
-            checked_count(n, available=problem.most(repeats))
+        n = checked_count(n)
+        problems = []
+        for place, (rows, query, limits, _) in enumerate(matched(candidates, queries, constraints, predictions)):
+            with naming(place, len(queries)):
+                problems.append(Problem.checked(rows, query, limits, self.noise, self.kernel))
+                checked_count(n, available=problems[-1].most(None if self.replace else 1))
         choices: dict[int, Choice] = {}
         for group in _together(problems, n):
             choices.update(zip(group, self.solve([problems[i] for i in group], n, stop), strict=True))
@@ -104,7 +101,8 @@ class PosteriorSelector(ABC):
         allowed = None
         if not self.replace or any(p.constraints is not NONE for p in problems):
             allowed = Allowed([p.constraints for p in problems], candidates, targets, None if self.replace else 1)
-        return greedy(posterior, n, self.score, stop=stop, allowed=allowed)
+        twins = [first_equals(p.candidates) for p in problems]
+        return greedy(posterior, n, self.score, stop=stop, allowed=allowed, twins=twins)
 
 
 @dataclass(frozen=True)
@@ -145,13 +143,13 @@ class OrderSelector(ABC):
             InputError: an argument is empty, not finite, zero, or of the wrong shape, type or range; the constraints
                 rule every candidate out; or `n` is above the number of candidates.
         """
-        checked_count(n)
-        problem = Problem.checked(candidates, query, constraints or NONE, self)
+        n = checked_count(n)
+        problem = Problem.checked(candidates, query, constraints or NONE, self.noise, getattr(self, "kernel", LINEAR))
         xp = namespace(problem.candidates)
         checked_count(n, available=problem.most(self.repeats))
         rows, targets = to_numpy(problem.candidates), to_numpy(problem.targets)
         allowed = Allowed([problem.constraints], rows[None], targets[None], self.repeats)
-        order = ordered(self.scorer(rows, targets, n, predictions), n, allowed)
+        order = ordered(self.scorer(rows, targets, n, predictions), n, allowed, first_equals(rows))
 
         def posterior(distinct: NDArray[np.int64]) -> Posterior:
             noise = problem.noises(self.noise)[distinct]
@@ -185,89 +183,19 @@ class OrderSelector(ABC):
         Raises:
             InputError: as `choose`.
         """
-        limits = matched(constraints, queries, candidates)
-        said = [None] * len(queries) if predictions is None else predictions
-        return [
-            self.choose(c, q, n, stop=stop, constraints=limit, predictions=p)
-            for c, q, limit, p in zip(candidates, queries, limits, said, strict=True)
-        ]
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """One query, checked.
-
-    Attributes:
-        candidates: `(K, d)`.
-        targets: `(m, d)`.
-        constraints: what may be picked.
-        known: the surrogate with what is known already.
-    """
-
-    candidates: Array
-    targets: Array
-    constraints: Constraints
-    known: BayesianLinear
-
-    @property
-    def plain(self) -> bool:
-        """Whether nothing is asked but which candidates may be picked how often, of NumPy arrays."""
-        c = self.constraints
-        bare = c.cost is None and c.budget is None and c.group is None and c.known is None
-        return bare and isinstance(self.candidates, np.ndarray)
-
-    def noises(self, default: float) -> NDArray[np.float64]:
-        """`(K,)`, λ of each candidate."""
-        return noises(self.constraints, len(self.candidates), default)
-
-    def left(self, repeats: int | None) -> NDArray[np.int64]:
-        """`(K,)`, how often each candidate may be picked; `repeats` unless the constraints say."""
-        if self.constraints is NONE:
-            return np.full(len(self.candidates), repeats or 2**53)
-        allowed = Allowed([self.constraints], self.candidates[None], self.targets[None], repeats)
-        left: NDArray[np.int64] = allowed.left()[0]
-        return left
-
-    @classmethod
-    def checked(
-        cls, candidates: Array, query: Array, constraints: Constraints, selector: PosteriorSelector | OrderSelector
-    ) -> Problem:
-        least = selector.noise if constraints.noise is None else float(np.min(constraints.noise, initial=math.inf))
-        rows, targets = checked_vectors(candidates, query, least)
-        known = BayesianLinear(selector.noise, kernel=getattr(selector, "kernel", LINEAR))
-        if constraints.known is not None:
-            context, _ = checked_vectors(constraints.known, targets, selector.noise)
-            known = known.condition(context)
-        return cls(rows, targets, constraints, known)
-
-    def most(self, repeats: int | None) -> int | None:
-        """The most picks that there could be, if each candidate is taken `repeats` times unless the constraints say."""
-        each = self.constraints.repeats or repeats
-        return None if each is None else each * len(self.candidates)
-
-
-def matched(
-    constraints: Sequence[Constraints | None] | None, queries: Sequence[Array], candidates: Sequence[Array]
-) -> list[Constraints]:
-    """One set of constraints for each query.
-
-    Raises:
-        InputError: there are not equally many of candidates, queries and constraints.
-    """
-    limits = [None] * len(queries) if constraints is None else constraints
-    if not len(candidates) == len(queries) == len(limits):
-        raise InputError(
-            f"there are {len(queries)} queries, {len(candidates)} sets of candidates and {len(limits)} of constraints: "
-            "give one of each for every query."
-        )
-    return [limit or NONE for limit in limits]
+        choices = []
+        for place, (rows, query, limits, said) in enumerate(matched(candidates, queries, constraints, predictions)):
+            with naming(place, len(queries)):
+                choices.append(self.choose(rows, query, n, stop=stop, constraints=limits, predictions=said))
+        return choices
 
 
 def _together(problems: Sequence[Problem], n: int) -> list[list[int]]:
     """Places of the problems that are dealt with in one go: of one shape, and not too large together."""
     shapes: dict[Any, list[int]] = {}
     for place, p in enumerate(problems):
-        key = (p.candidates.shape, p.targets.shape, p.candidates.dtype, len(p.known), p.constraints is NONE)
+        rows = p.candidates
+        key = (rows.shape, p.targets.shape, rows.dtype, rows.device, len(p.known), p.constraints is NONE)
         shapes.setdefault(key, []).append(place)
     groups: list[list[int]] = []
     for (shape, *_), places in shapes.items():

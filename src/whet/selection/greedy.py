@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.selection.arrays import Array, FloatArray, to_numpy
+from whet.selection.arrays import Array, FloatArray, namespace, to_numpy
 from whet.selection.base import Choice, Stop
 from whet.selection.constraints import Allowed
 from whet.selection.posterior import Posterior
+from whet.selection.twins import lowest
 
 
 class Scorer(Protocol):
@@ -33,6 +34,7 @@ def greedy(
     *,
     stop: Stop | None = None,
     allowed: Allowed | None = None,
+    twins: Sequence[NDArray[np.int64] | None] = (),
 ) -> list[Choice]:
     """Observe up to `n` candidates for each query, always one of the best score; a choice for each query.
 
@@ -42,6 +44,7 @@ def greedy(
         score: `(B, K)`, larger is better; the lowest index wins a tie.
         stop: asked before each pick.
         allowed: what may be picked; everything, any number of times, unless given.
+        twins: for each query what `first_equals` says of its candidates.
     """
     batch = len(posterior.candidates)
     start = 1 - posterior.explained() / posterior.prior
@@ -54,16 +57,20 @@ def greedy(
         if allowed is not None:
             scores = allowed.apply(scores)
             _end(exhausted, ~allowed.any(), lengths, i)
-        index = int(scores.argmax()) if batch == 1 else scores.argmax(axis=1)
+            if (lengths <= i).all():
+                break
+        index = _best(scores, twins)
         effect = posterior.effect(index)
         if stop is not None:
             gains = np.square(to_numpy(effect.at_targets), dtype=np.float64).sum(axis=1) / posterior.prior
             proposed = np.maximum(state - gains, 0)
-            refused = np.array([stop(i, float(a), float(b)) for a, b in zip(state, proposed, strict=True)])
+            going = [b for b in range(batch) if lengths[b] > i]
+            refused = np.zeros(batch, bool)
+            refused[going] = [stop(i, float(state[b]), float(proposed[b])) for b in going]
             _end(stopped, refused, lengths, i)
             state = proposed
-        if (stop is not None or allowed is not None) and (lengths <= i).all():
-            break
+            if (lengths <= i).all():
+                break
         posterior.observe(effect)
         picked.append(index)
         if allowed is not None:
@@ -82,11 +89,18 @@ def greedy(
     ]
 
 
-def ordered(scorer: Scorer, n: int, allowed: Allowed) -> NDArray[np.int64]:
-    """The candidates that a scorer would take one by one, up to `n`; the lowest index wins a tie."""
+def ordered(scorer: Scorer, n: int, allowed: Allowed, twins: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """The candidates that a scorer would take one by one, up to `n`; the lowest index wins a tie.
+
+    Args:
+        scorer: of one query.
+        n: at least 1.
+        allowed: what may be taken.
+        twins: what `first_equals` says of the candidates.
+    """
     order: list[int] = []
     while len(order) < n and allowed.any()[0]:
-        index = int(allowed.apply(scorer.scores()[None])[0].argmax())
+        index = _best(allowed.apply(scorer.scores()[None]), [twins])
         scorer.take(index)
         allowed.take(index)
         order.append(index)
@@ -102,7 +116,21 @@ def follow(
     steps = iter(positions.tolist())
     one_hot = np.eye(len(distinct), dtype=np.float64)
     choice = greedy(state, len(order), lambda _: one_hot[None, next(steps)], stop=stop)[0]
-    return Choice(distinct[choice.indices], choice.variances, choice.gains, choice.stopped, exhausted)
+    return Choice(
+        distinct[choice.indices], choice.variances, choice.gains, choice.stopped, exhausted and not choice.stopped
+    )
+
+
+def _best(scores: Array, twins: Sequence[NDArray[np.int64] | None]) -> Any:
+    """Of each query the candidate of the best score `(B, K)`: a number for one query, `(B,)` for several."""
+    single = len(scores) == 1
+    index = int(scores.argmax()) if single else scores.argmax(axis=1)
+    if all(first is None for first in twins):
+        return index
+    values = to_numpy(scores)
+    best = [index] if single else to_numpy(index).tolist()
+    best = [b if first is None else lowest(first, v, b) for first, v, b in zip(twins, values, best, strict=True)]
+    return best[0] if single else namespace(scores).asarray(best, device=scores.device)
 
 
 def _end(ended: NDArray[np.bool_], now: NDArray[np.bool_], lengths: NDArray[np.int64], place: int) -> None:

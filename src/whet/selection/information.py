@@ -8,9 +8,7 @@ from typing import ClassVar
 from whet.selection.arrays import Array, namespace
 from whet.selection.criteria import PosteriorSelector
 from whet.selection.posterior import Posterior
-
-KNOWN = 100.0
-"""A posterior variance of at most this many roundings of the prior variance cannot be told from zero."""
+from whet.selection.surrogate import KNOWN
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from whet.errors import InputError
 from whet.selection.arrays import Array, contiguous, namespace, to_numpy
 from whet.selection.kernels import Kernel
 from whet.selection.surrogate import BayesianLinear
@@ -45,6 +46,9 @@ class Posterior:
         observations: the most that will be made.
         known: for each query a surrogate with what it has seen already; all have seen equally many inputs. Their
             kernel is used. A single one without observations serves all.
+
+    Raises:
+        InputError: there is not one surrogate for each query.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class Posterior:
     ) -> None:
         xp = namespace(candidates)
         batch, rows, _ = candidates.shape
+        if len(known) != batch and (len(known) != 1 or len(known[0])):
+            raise InputError(f"known has {len(known)} surrogates for {batch} queries: give one for each.")
         self._surrogates = known
         self._known = self._count = len(known[0])
         self.kernel: Kernel = known[0].kernel
@@ -93,8 +99,9 @@ class Posterior:
         return total / self.noisy
 
     def variance(self) -> Array:
-        """`(B, K)`, k(x, x) of every candidate; at least 0."""
-        return (self.noisy - self.noise).clip(min=0)
+        """`(B, K)`, k(x, x) of every candidate, at least 0; `noisy` less the noise would be rounded."""
+        seen = self._factor[:, : self._count]
+        return (self.kernel.diagonal(self.candidates) - (seen * seen).sum(axis=1)).clip(min=0)
 
     def target_covariance(self) -> Array:
         """`(B, m, m)`, k among the targets."""

@@ -12,10 +12,12 @@ import numpy as np
 
 from whet.selection.arrays import Array
 from whet.selection.base import Choice, Stop
-from whet.selection.criteria import PosteriorSelector, Problem
+from whet.selection.criteria import PosteriorSelector
 from whet.selection.greedy import choice_of
 from whet.selection.kernels import LINEAR
 from whet.selection.posterior import Posterior
+from whet.selection.problems import Problem
+from whet.selection.twins import first_equals
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ class Vtl(PosteriorSelector):
         rows, targets = problem.candidates, problem.targets
         noise = problem.noises(self.noise).astype(rows.dtype)
         left = problem.left(None if self.replace else 1)
-        picks, effects = greedy_variance(rows, targets, noise, left, n)
+        first = first_equals(rows)
+        picks, effects = greedy_variance(
+            rows, targets, noise, left, np.arange(len(rows)) if first is None else first, n
+        )
         prior = float(np.square(targets, dtype=np.float64).sum())
         gains = np.square(effects, dtype=np.float64).sum(axis=1) / prior
         return choice_of(picks, gains, stop, exhausted=len(picks) < n)

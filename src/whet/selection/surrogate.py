@@ -7,9 +7,12 @@ import math
 import numpy as np
 
 from whet.errors import InputError
-from whet.selection.arrays import Array, namespace, solve_lower
-from whet.selection.checks import checked_noise, float_rows
+from whet.selection.arrays import Array, namespace, solve_lower, wide
+from whet.selection.checks import checked_match, checked_noise, float_rows
 from whet.selection.kernels import LINEAR, Kernel
+
+KNOWN = 100.0
+"""A variance of at most this many roundings of the prior one cannot be told from zero."""
 
 
 class BayesianLinear:
@@ -122,6 +125,7 @@ class BayesianLinear:
         """
         rows = self._rows("z", z)
         others = rows if w is None else self._rows("w", w)
+        checked_match("z", rows, "w", others)
         left = self.whiten(rows)
         right = left if w is None else self.whiten(others)
         return self.kernel(rows, others) - left.T @ right
@@ -129,20 +133,27 @@ class BayesianLinear:
     def information_gain(self, x: Array, about: Array | None = None, *, noise: float | Array | None = None) -> float:
         """How many nats observing `x`, `(b, d)`, together tells about f at `about`, `(p, d)`, or about all of f.
 
-        I(f; y_x) = ½ log det(I + Λ⁻¹ Σ_xx), and I(f_A; y_x) = I(f; y_x) − I(f; y_x | f_A).
+        I(f; y_x) = ½ log det(I + Λ⁻¹ Σ_xx), and I(f_A; y_x) = I(f; y_x) − I(f; y_x | f_A). Directions among `about` in
+        which at most 100 roundings of the largest prior variance are left count as known: the inputs may repeat. All of
+        it is computed in float64.
 
         Raises:
-            InputError: an argument does not fit, or `about` cannot be told from fewer inputs in this dtype.
+            InputError: an argument does not fit.
         """
         rows = self._rows("x", x)
-        xp = namespace(rows)
-        noises = self._noises(noise, rows)
-        covariance = self.covariance(rows)
+        xp, noises = namespace(rows), wide(self._noises(noise, rows))
+        exact = self._in_float64()
+        covariance = exact.covariance(wide(rows))
         total = _log_det(covariance + xp.diag(noises), rows)
         if about is None:
             return (total - float(xp.log(noises).sum())) / 2
         targets = self._rows("about", about)
-        across = solve_lower(_cholesky(self.covariance(targets), targets), self.covariance(targets, rows))
+        checked_match("x", rows, "about", targets)
+        variances, directions = xp.linalg.eigh(exact.covariance(wide(targets)))
+        # directions among the targets that rounding cannot tell from known ones tell nothing
+        prior = float(self.kernel.diagonal(targets).max())
+        kept = variances > KNOWN * float(xp.finfo(variances.dtype).eps) * prior
+        across = directions[:, kept].T @ exact.covariance(wide(targets), wide(rows)) / xp.sqrt(variances[kept])[:, None]
         return (total - _log_det(covariance - across.T @ across + xp.diag(noises), rows)) / 2
 
     def log_evidence(self) -> float:
@@ -156,6 +167,12 @@ class BayesianLinear:
         log_det = 2 * float(namespace(self._factor).log(self._factor.diagonal()).sum())
         return -(float(self._residual @ self._residual) + log_det + len(self) * math.log(2 * math.pi)) / 2
 
+    def _in_float64(self) -> BayesianLinear:
+        surrogate = BayesianLinear(self.noise, kernel=self.kernel)
+        if len(self):
+            surrogate._points, surrogate._factor = wide(self._points), wide(self._factor)
+        return surrogate
+
     def _rows(self, name: str, values: Array) -> Array:
         rows = float_rows(name, values[None] if getattr(values, "ndim", 2) == 1 else values)
         held = self._points
@@ -167,19 +184,38 @@ class BayesianLinear:
         return rows
 
     def _values(self, y: Array, rows: Array) -> Array:
-        values = namespace(rows).asarray(y, dtype=rows.dtype).reshape(-1)
-        if len(values) != len(rows):
-            raise InputError(f"y has {len(values)} values for {len(rows)} inputs: give one for each.")
+        values = _like(rows, y, "y")
+        if tuple(values.shape) not in {(len(rows),), (len(rows), 1), () if len(rows) == 1 else (len(rows),)}:
+            raise InputError(f"y has shape {tuple(values.shape)} for {len(rows)} inputs: give one value for each.")
+        values = values.reshape(-1)
         if not namespace(rows).isfinite(values).all():
             raise InputError("y holds values that are not finite (NaN, infinity); leave those observations out.")
         return values
 
     def _noises(self, noise: float | Array | None, rows: Array) -> Array:
         xp = namespace(rows)
-        noises = xp.zeros_like(rows[:, 0]) + xp.asarray(self.noise if noise is None else noise, dtype=rows.dtype)
-        if len(noises) != len(rows) or not bool((xp.isfinite(noises) & (noises > 0)).all()):
+        given = _like(rows, self.noise if noise is None else noise, "noise")
+        if tuple(given.shape) not in {(), (len(rows),)}:
+            raise InputError(
+                f"noise has shape {tuple(given.shape)} for {len(rows)} inputs: give one number, or one for each."
+            )
+        noises = xp.zeros_like(rows[:, 0]) + given
+        if not bool((xp.isfinite(noises) & (noises > 0)).all()):
             raise InputError(f"noise={noise}: give a positive number, or one for each of the {len(rows)} inputs.")
         return noises
+
+
+def _like(rows: Array, values: Array, name: str) -> Array:
+    """Values as an array of the kind, dtype and device of the rows.
+
+    Raises:
+        InputError: they are no numbers.
+    """
+    xp = namespace(rows)
+    try:
+        return xp.asarray(values, dtype=rows.dtype, device=rows.device)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}={values!r}: give numbers, one for each input.") from error
 
 
 def _cholesky(matrix: Array, rows: Array) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,19 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from whet.errors import InputError
 from whet.selection.arrays import FloatArray
 from whet.selection.base import Choice, Stop
-from whet.selection.checks import checked_count, checked_noise, checked_vectors
+from whet.selection.checks import checked_count, checked_noise, checked_vectors, refuse_rows
 from whet.selection.constraints import Allowed, Constraints
+from whet.selection.field import Field, Path, Step, products
 from whet.selection.greedy import choice_of
 
-ACTIVE_SHARE, LEAST_ACTIVE = 32, 1000
-"""The next picks are guessed among one row in so many, and at least this many: more cost more, fewer guess worse."""
 FEWEST_AHEAD, MOST_AHEAD = 8, 32
 """How many picks are guessed at once."""
-MOST_NEAR = 1024
-"""Rows within rounding of the best that are compared in float64."""
 SCAN_ROWS, CHECKED_ROWS = 512, 2**15
-SMALL_PRODUCT = 960_000
-"""OpenBLAS reads the factors of a product in place, not copied, up to a million multiplications."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +85,7 @@ def choose_from_all(
     if not isinstance(matrix, np.ndarray):
         raise InputError(f"matrix is a {type(matrix).__name__}: give a NumPy array, or a np.memmap.")
     rows = np.asarray(matrix)  # a plain view of a memmap
-    _, targets = checked_vectors(rows[:1], query, noise)
+    _, targets = checked_vectors(rows[:1], query, noise, name="rows of matrix")
     barred = np.empty(0, np.int64)
     if np.size(exclude):
         allowed = Allowed([Constraints(exclude=exclude)], rows[None], targets[None], None)
@@ -99,7 +93,7 @@ def choose_from_all(
     if not replace:
         checked_count(n, available=len(rows) - len(barred))
     whole = _scanned(rows, targets, noise, barred, replace)
-    path = _Path(targets, noise, n)
+    path = Path(targets, noise, n)
     if exact:
         choice = _greedy(path, whole, stop)
         return WholeChoice(choice, whole.reads, np.ones(path.count))
@@ -109,138 +103,21 @@ def choose_from_all(
     return WholeChoice(choice, 2, _certificate(whole, path))
 
 
-class _Step(NamedTuple):
-    """A pick: `direction` g `(d,)`, ⟨g, ·⟩ = k_n(x, ·) / √(k_n(x, x) + λ), and `effect` `(m,)`, this at the targets."""
-
-    row: int
-    direction: NDArray[np.float64]
-    effect: NDArray[np.float64]
-
-
-class _Path:
-    """The picks so far, and what they tell about any vector, in float64; has room for `n`."""
-
-    def __init__(self, targets: FloatArray, noise: float, n: int) -> None:
-        self.targets, self.noise, self.n = targets.astype(np.float64), noise, n
-        self.count = 0
-        self.rows, self.directions = np.empty(n, np.int64), np.empty((n, targets.shape[1]))
-        self.effects = np.empty((n, len(targets)))
-
-    def take(self, step: _Step) -> None:
-        """One more pick."""
-        self.rows[self.count], self.directions[self.count], self.effects[self.count] = step
-        self.count += 1
-
-    def gains(self, vectors: FloatArray, count: int) -> NDArray[np.float64]:
-        """`(p,)`, by how much observing each vector `(p, d)` after `count` picks lowers the summed variance."""
-        covariance, noisy, _ = self._after(vectors, count)
-        return np.asarray(np.square(covariance).sum(axis=0) / noisy)
-
-    def step(self, row: int, vector: FloatArray) -> _Step:
-        """The observation of a vector `(d,)`, now."""
-        covariance, noisy, seen = self._after(vector[None], self.count)
-        scale = np.sqrt(noisy[0])
-        return _Step(row, (vector - seen[:, 0] @ self.directions[: self.count]) / scale, covariance[:, 0] / scale)
-
-    def _after(self, vectors: FloatArray, count: int) -> tuple[NDArray[np.float64], ...]:
-        """k between targets and vectors `(m, p)`, k(x, x) + λ `(p,)`, and products with the directions `(count, p)`.
-
-        `einsum` sums equal rows alike wherever they stand, so that copies tie exactly; a matrix product need not.
-        """
-        exact = vectors.astype(np.float64)
-        seen = np.einsum("id,pd->ip", self.directions[:count], exact)
-        covariance = np.einsum("ad,pd->ap", self.targets, exact) - np.einsum("ia,ip->ap", self.effects[:count], seen)
-        noisy = np.einsum("pd,pd->p", exact, exact) + self.noise - np.einsum("ip,ip->p", seen, seen)
-        return covariance, noisy, seen
-
-
 @dataclass(eq=False)
-class _Field:
-    """What the picks so far leave of rows, in their dtype.
-
-    Attributes:
-        vectors: `(R, d)`.
-        rows: `(R,)`, their numbers in the whole matrix, ascending.
-        covariance: `(m, R)`, k between targets and rows.
-        noisy: `(R,)`, k(x, x) + λ of every row.
-        rounding: how far a covariance and a variance may be off.
-        replace: whether a row may be picked again.
-        barred: places that may not be picked.
-    """
-
-    vectors: FloatArray
-    rows: NDArray[np.int64]
-    covariance: FloatArray
-    noisy: FloatArray
-    rounding: tuple[float, float]
-    replace: bool
-    barred: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        self._gains, self._scratch = np.empty_like(self.noisy), np.empty_like(self.noisy)
-
-    def gains(self) -> FloatArray:
-        """`(R,)`, by how much observing each row lowers the summed variance; -1 if barred. The next call overwrites."""
-        gains, scratch = self._gains, self._scratch
-        np.multiply(self.covariance[0], self.covariance[0], out=gains)
-        for row in self.covariance[1:]:
-            np.add(gains, np.multiply(row, row, out=scratch), out=gains)
-        np.divide(gains, self.noisy, out=gains)
-        gains[self.barred] = -1
-        return gains
-
-    def best(self, path: _Path) -> _Step:
-        """The row of the largest gain."""
-        gains = self.gains()
-        largest = float(gains.max())
-        of_covariance, of_variance = self.rounding
-        off = 2 * of_covariance * np.sqrt(largest / path.noise) + of_variance * largest / path.noise
-        near = np.flatnonzero(gains >= max(largest - 2 * off, 0))
-        if len(near) > MOST_NEAR:
-            near = np.sort(near[np.argsort(-gains[near], kind="stable")[:MOST_NEAR]])
-        place = near[path.gains(self.vectors[near], path.count).argmax() if len(near) > 1 else 0]
-        return path.step(int(self.rows[place]), self.vectors[place])
-
-    def observe(self, step: _Step, path: _Path) -> None:  # noqa: ARG002
-        """Take account of the last pick."""
-        self.update(step.row, step.effect, self.vectors @ step.direction.astype(self.vectors.dtype))
-
-    def update(self, row: int, effect: NDArray[np.float64], column: FloatArray) -> None:
-        """Take account of a pick whose direction has the inner products `column` `(R,)` with the rows."""
-        for covariance, a in zip(self.covariance, effect.astype(column.dtype), strict=True):
-            np.subtract(covariance, np.multiply(column, a, out=self._scratch), out=covariance)
-        np.subtract(self.noisy, np.multiply(column, column, out=self._scratch), out=self.noisy)
-        if not self.replace:
-            self.barred = np.concatenate([self.barred, np.flatnonzero(self.rows == row)])
-
-    def most_telling(self, least: int) -> _Field:
-        """The few rows of the largest gains now, `least` or more if there are, as a field of their own."""
-        gains = self.gains()
-        size = max(len(gains) // ACTIVE_SHARE, LEAST_ACTIVE, least)
-        top = np.argpartition(-gains, size)[:size] if size < len(gains) else np.arange(len(gains))
-        return self.part(np.sort(top[gains[top] >= 0]), np.empty(0, np.int64))
-
-    def part(self, places: NDArray[np.int64] | slice, barred: NDArray[np.int64]) -> _Field:
-        """Some of the rows; a slice of them shares their state."""
-        vectors, rows, noisy = self.vectors[places], self.rows[places], self.noisy[places]
-        return _Field(vectors, rows, self.covariance[:, places], noisy, self.rounding, self.replace, barred)
-
-
-@dataclass(eq=False)
-class _Whole(_Field):
+class _Whole(Field):
     """The field over the whole matrix, which is read for many picks at once."""
 
     reads: int = 1
-    _ahead: deque[tuple[_Step, FloatArray]] = field(default_factory=deque)  # guesses, with their products with all rows
+    _ahead: deque[tuple[Step, FloatArray]] = field(default_factory=deque)  # guesses, with their products with all rows
     _right: int = 0  # picks since the last reading
 
-    def observe(self, step: _Step, path: _Path) -> None:
+    def observe(self, step: Step, path: Path) -> None:
         """Take account of the last pick; reads the matrix if it was not foreseen."""
         if not self._ahead or self._ahead[0][0].row != step.row:
             # Of the picks that are still to come, the last needs no products.
             width = min(max(2 * self._right, FEWEST_AHEAD), MOST_AHEAD, path.n - path.count)
             steps = self._guessed(step, path, width)
-            columns = _columns(self.vectors, np.stack([s.direction for s in steps]))
+            columns = products(self.vectors, np.stack([s.direction for s in steps]))
             self._ahead = deque(zip(steps, columns, strict=True))
             self._right = 0
             self.reads += 1
@@ -248,7 +125,7 @@ class _Whole(_Field):
         self.update(step.row, step.effect, column)
         self._right += 1
 
-    def _guessed(self, step: _Step, path: _Path, width: int) -> list[_Step]:
+    def _guessed(self, step: Step, path: Path, width: int) -> list[Step]:
         """The last pick, and those that would follow if there were only the rows that tell most now."""
         start, active, steps = path.count, self.most_telling(width), [step]
         while len(steps) < width:
@@ -259,7 +136,7 @@ class _Whole(_Field):
         return steps
 
 
-def _greedy(path: _Path, rows: _Field, stop: Stop | None) -> Choice:
+def _greedy(path: Path, rows: Field, stop: Stop | None) -> Choice:
     """Pick until the path is full or the stop rule ends it."""
     prior, variance, stopped = float(np.square(path.targets).sum()), 1.0, False
     while path.count < path.n:
@@ -276,7 +153,7 @@ def _greedy(path: _Path, rows: _Field, stop: Stop | None) -> Choice:
     return choice_of(path.rows[: path.count], gains, stopped=stopped)
 
 
-def _certificate(whole: _Field, path: _Path) -> NDArray[np.float64]:
+def _certificate(whole: Field, path: Path) -> NDArray[np.float64]:
     """`(count,)`, what share of the largest gain each pick has; `whole` stands before the first, and is used up."""
     count, picks = path.count, path.rows[: path.count]
     rivals = picks.copy()
@@ -284,7 +161,7 @@ def _certificate(whole: _Field, path: _Path) -> NDArray[np.float64]:
     for start in range(0, len(whole.rows), CHECKED_ROWS):
         here = (whole.barred >= start) & (whole.barred < start + CHECKED_ROWS)
         rows = whole.part(slice(start, start + CHECKED_ROWS), whole.barred[here] - start)
-        columns = _columns(rows.vectors, path.directions[:count])
+        columns = products(rows.vectors, path.directions[:count])
         for i in range(count):
             gains = rows.gains()
             place = int(gains.argmax())
@@ -296,16 +173,6 @@ def _certificate(whole: _Field, path: _Path) -> NDArray[np.float64]:
     share = np.ones(count)
     np.divide(own, others, out=share, where=(own < others) & (rivals != picks))
     return share
-
-
-def _columns(vectors: FloatArray, directions: NDArray[np.float64]) -> FloatArray:
-    """`(s, R)`, inner products of the rows `(R, d)` with directions `(s, d)`."""
-    right = np.ascontiguousarray(directions.T, dtype=vectors.dtype)
-    columns = np.empty((len(directions), len(vectors)), vectors.dtype)
-    size = max(SMALL_PRODUCT // max(right.size, 1), 1)
-    for start in range(0, len(vectors), size):
-        columns[:, start : start + size] = (vectors[start : start + size] @ right).T
-    return columns
 
 
 def _scanned(matrix: FloatArray, targets: FloatArray, noise: float, barred: NDArray[np.int64], replace: bool) -> _Whole:
@@ -322,13 +189,9 @@ def _scanned(matrix: FloatArray, targets: FloatArray, noise: float, barred: NDAr
             block = matrix[part]
             np.einsum("rd,rd->r", block, block, out=squared[part])  # NaN, infinity and overflow all show here
             covariance[:, part] = (block @ targets.T).T
-    wrong = np.flatnonzero(~(np.isfinite(squared) & (squared > 0)))
-    if len(wrong):
-        what = "not finite (NaN, infinity), or too large" if squared[wrong[0]] else "zero, or too small to tell"
-        shown = np.array2string(matrix[wrong[0]], threshold=6, edgeitems=2)
-        raise InputError(f"row {wrong[0]} of candidates is {what}: {shown}. Leave it out, or embed it again.")
+    refuse_rows("matrix", matrix, squared, np.isfinite(squared) & (squared > 0))
     longest = int(squared.argmax())
-    checked_vectors(matrix[longest : longest + 1], targets, noise)
+    checked_vectors(matrix[longest : longest + 1], targets, noise, name="rows of matrix")
     # The rounding of an inner product of d terms grows like √d; measured, it is some ten times less than this.
     off = float(np.finfo(matrix.dtype).eps) * float(np.sqrt(matrix.shape[1] * squared[longest]))
     rounding = off * float(np.linalg.norm(targets)), 2 * off * float(np.sqrt(squared[longest]))
