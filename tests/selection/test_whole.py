@@ -201,7 +201,7 @@ BAD: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "infinity": (with_row(3, np.inf), QUERY, {}, "row 3 of matrix is not finite"),
     "too large": (with_row(3, 1e200), QUERY, {}, "row 3 of matrix is not finite .* or too large"),
     "zero": (with_row(1999, 0), QUERY, {}, "row 1999 of matrix is zero"),
-    "first row zero": (with_row(0, 0), QUERY, {}, "row 0 of matrix is zero"),
+    "first row zero": (with_row(0, 0), QUERY, {}, "row 0 of .*matrix is zero"),
     "NaN query": (GOOD, QUERY * np.nan, {}, "row 0 of query is not finite"),
     "zero query": (GOOD, np.stack([QUERY, QUERY * 0]), {}, "row 1 of query is zero"),
     "no rows": (GOOD[:0], QUERY, {}, r"rows of matrix have shape \(0, 3\)"),
