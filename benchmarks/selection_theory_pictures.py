@@ -14,8 +14,8 @@ from selection_theory_statistics import Row, spearman
 
 from whet.evaluation.files import write_atomically
 
-mpl.use("svg")
-mpl.rcParams.update({"svg.hashsalt": "whet", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+mpl.use("agg")
+mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#8a8f98"
 UNIONS = {"all": "all queries", "seen": "seen domains", "unseen": "unseen domains"}
 
@@ -28,7 +28,7 @@ def draw(found: Row, clouds: dict[str, Outcome], unseen: set[str], folder: Path)
         ("stopping", _stopping(found["stopping"], found["fixed counts"])),
         ("noise", _noise(found["noise"])),
     ):
-        figure.savefig(folder / f"theory_{name}.svg", metadata={"Date": None})
+        figure.savefig(folder / f"theory_{name}.png", dpi=130, metadata={"Software": None})
 
 
 def _variance(clouds: dict[str, Outcome], unseen: set[str], fixed: list[Row]) -> Figure:

@@ -14,8 +14,8 @@ import numpy as np
 
 from whet.selection import BayesianLinear, Nearest, Random, Sift
 
-mpl.use("svg")
-mpl.rcParams.update({"svg.hashsalt": "whet", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+mpl.use("agg")
+mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 FOLDER = Path(__file__).parent
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#8a8f98"
 
@@ -70,7 +70,7 @@ def plane() -> None:
         axes.title.set_fontsize(9.5)
         axes.set_aspect("equal")
     figure.colorbar(shades, ax=figure.axes, label="variance left", shrink=0.8, ticks=[0, 0.5, 1])
-    figure.savefig(FOLDER / "selection_plane.svg", metadata={"Date": None})
+    figure.savefig(FOLDER / "selection_plane.png", dpi=130, metadata={"Software": None})
 
 
 def traces() -> None:
@@ -96,7 +96,7 @@ def traces() -> None:
         axes.title.set_fontsize(9.5)
     left.set_ylabel("variance left at the query")
     left.legend(frameon=False)
-    figure.savefig(FOLDER / "selection_traces.svg", metadata={"Date": None})
+    figure.savefig(FOLDER / "selection_traces.png", dpi=130, metadata={"Software": None})
 
 
 def embeddings(copies: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -33,7 +33,7 @@ SelectorOption = Annotated[
     typer.Option(
         "--selector",
         metavar="NAME",
-        help="How they are chosen: sift, nearest, random, repeat.",
+        help="How they are chosen: sift, nearest, mmr, dpp, …; docs/selection.md lists them.",
         rich_help_panel=_LEARNING,
     ),
 ]

@@ -131,7 +131,7 @@ def _fill(
     used: int,
 ) -> int:
     """Compute the columns of the wanted candidate and of the next best that have none, in one pass; places in use."""
-    size, dimensions = candidates.shape
+    size = len(candidates)
     together = np.full(_TOGETHER, wanted)
     place[wanted] = used
     count = 1
@@ -145,21 +145,32 @@ def _fill(
         together[count] = best
         place[best] = used + count
         count += 1
-    a, b, c, d = candidates[together[0]], candidates[together[1]], candidates[together[2]], candidates[together[3]]
-    zero = candidates.dtype.type(0)
-    for k in range(size):
-        row = candidates[k]
-        at_a, at_b, at_c, at_d = zero, zero, zero, zero
-        for t in range(dimensions):
-            at_a += row[t] * a[t]
-            at_b += row[t] * b[t]
-            at_c += row[t] * c[t]
-            at_d += row[t] * d[t]
-        columns[used, k] = at_a
-        if count > 1:
-            columns[used + 1, k] = at_b
-        if count > 2:
-            columns[used + 2, k] = at_c
-        if count > 3:
-            columns[used + 3, k] = at_d
+    block = np.empty((_TOGETHER, size), candidates.dtype)
+    _products(candidates, together, block)
+    columns[used : used + count] = block[:count]
     return used + count
+
+
+@njit(**_OPTIONS)
+def _products(candidates: FloatArray, four: NDArray[np.int64], out: FloatArray) -> None:
+    """Write the inner products of four candidates with all, `(4, K)`; two rows a turn, since reading is what costs."""
+    size, dimensions = candidates.shape
+    a, b, c, d = candidates[four[0]], candidates[four[1]], candidates[four[2]], candidates[four[3]]
+    zero = candidates.dtype.type(0)
+    for k in range(0, size, 2):
+        next_ = min(k + 1, size - 1)
+        row, below = candidates[k], candidates[next_]
+        row_a, row_b, row_c, row_d = zero, zero, zero, zero
+        below_a, below_b, below_c, below_d = zero, zero, zero, zero
+        for t in range(dimensions):
+            x, y = row[t], below[t]
+            row_a += x * a[t]
+            row_b += x * b[t]
+            row_c += x * c[t]
+            row_d += x * d[t]
+            below_a += y * a[t]
+            below_b += y * b[t]
+            below_c += y * c[t]
+            below_d += y * d[t]
+        out[0, k], out[1, k], out[2, k], out[3, k] = row_a, row_b, row_c, row_d
+        out[0, next_], out[1, next_], out[2, next_], out[3, next_] = below_a, below_b, below_c, below_d
