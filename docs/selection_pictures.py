@@ -41,7 +41,9 @@ def plane() -> None:
     rng = np.random.default_rng(4)
     query = np.array([0.02, 0.03])
     clump = np.array([0.42, 0.16]) + 0.035 * rng.standard_normal((9, 2))
-    around = np.array([[-0.45, 0.38], [0.1, -0.55], [-0.5, -0.36], [0.3, 0.62], [0.95, -0.5], [-1.05, 0.1], [-0.2, 1.0]])
+    around = np.array(
+        [[-0.45, 0.38], [0.1, -0.55], [-0.5, -0.36], [0.3, 0.62], [0.95, -0.5], [-1.05, 0.1], [-0.2, 1.0]]
+    )
     far = rng.uniform(-1.3, 1.3, (30, 2))
     candidates = np.concatenate([clump, around, far[np.linalg.norm(far, axis=1) > 0.8]])
     kernel = Gaussian(0.6)
