@@ -4,8 +4,8 @@
 
 - `criteria`: the query's posterior variance after N of K = 200 picks, for every criterion of the registry that needs no
   predictions; mean over the seeds and half the width of its 95 % interval (Student's t).
-- `optimum`: what the picks of `Sift` take off the query's variance, as a share of what the best N of K = 12 take off,
-  found among all of them; with and without replacement.
+- `optimum`: what the N of K = 12 picks of each criterion take off the query's variance, as a share of what the best N
+  take off, found among all of them.
 
 Candidates and queries are unit vectors. `clustered`: eight loose clusters, two of which the query lies between.
 `near-duplicates`: each candidate is one of 40 originals, slightly changed; the query lies between three of these.
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from whet.errors import InputError
-from whet.selection import SELECTORS, Sift
+from whet.selection import SELECTORS
 
 Vectors = NDArray[np.float64]
 PICKS = (5, 10, 25, 50)
@@ -34,6 +34,11 @@ TINY, FEW = 12, 4
 """Candidates and picks of the search for the best."""
 SETTINGS = list(product(("clustered", "near-duplicates"), (4, 16), (0.01, 0.03, 0.1, 0.3, 1.0), range(5)))
 """Kind, dimensions, noise and seed of the search for the best: 100."""
+
+
+WAYS: dict[bool, Callable[..., Any]] = {True: combinations_with_replacement, False: combinations}
+AGAIN = ("sift", "repeat")
+"""Criteria that may pick a candidate again."""
 
 
 def problem(kind: str, rows: int, dimensions: int, seed: int) -> tuple[Vectors, Vectors]:
@@ -87,20 +92,31 @@ def criteria(kind: str, options: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def optimum(replace: bool) -> dict[str, Any]:
-    """Greedy choice against all choices, over the settings."""
-    ways: Callable[..., Any] = combinations_with_replacement if replace else combinations
-    sets = np.array(list(ways(range(TINY), FEW)))
-    ratios = []
+def optimum() -> dict[str, Any]:
+    """For each criterion what its picks take off the variance, as a share of what the best choice takes, per setting.
+
+    `sift` may pick again and is held against all choices that may; the others against those that take each once.
+    """
+    every = {again: np.array(list(ways(range(TINY), FEW))) for again, ways in WAYS.items()}
+    shares: dict[str, list[float]] = {name: [] for name in SELECTORS}
     for kind, dimensions, noise, seed in SETTINGS:
         candidates, query = problem(kind, TINY, dimensions, seed)
-        picks = Sift(noise, replace=replace).choose(candidates, query, FEW).indices
-        best = 1 - variances_left(candidates, query, sets, noise).min()
-        ratios.append((1 - variance_left(candidates, query, picks, noise)) / best)
-    exact = int(np.sum(np.array(ratios) > 1 - 1e-9))
-    worst = SETTINGS[int(np.argmin(ratios))]
-    return {"mean": float(np.mean(ratios)), "worst": float(min(ratios)), "optimal": exact, "settings": len(ratios)} | {
-        "worst_setting": dict(zip(("kind", "dimensions", "noise", "seed"), worst, strict=True))
+        best = {again: 1 - variances_left(candidates, query, sets, noise).min() for again, sets in every.items()}
+        for name, selector in SELECTORS.items():
+            try:
+                picks = selector(noise=noise).choose(candidates, query, FEW).indices
+            except InputError:
+                continue  # judges by predictions
+            shares[name].append((1 - variance_left(candidates, query, picks, noise)) / best[name in AGAIN])
+    return {
+        name: {
+            "mean": float(np.mean(found)),
+            "worst": float(min(found)),
+            "optimal": int(np.sum(np.array(found) > 1 - 1e-9)),
+            "settings": len(found),
+        }
+        for name, found in shares.items()
+        if found
     }
 
 
@@ -117,11 +133,10 @@ def table(report: dict[str, Any]) -> str:
             f"{name:<16} skipped: {entry['skipped']}"[:120] for name, entry in entries.items() if name not in shown
         ]
         lines.append("")
-    for way, entry in report["optimum"].items():
-        lines.append(
-            f"greedy / optimum, {way}: mean {entry['mean']:.4f}, worst {entry['worst']:.4f}, "
-            f"optimal in {entry['optimal']} of {entry['settings']}"
-        )
+    lines.append(f"{'share of optimum':<16}" + "".join(f"{head:>20}" for head in ("mean", "worst", "the best")))
+    for name, entry in sorted(report["optimum"].items(), key=lambda item: -item[1]["mean"]):
+        cells = f"{entry['mean']:.4f}", f"{entry['worst']:.4f}", f"{entry['optimal']} of {entry['settings']}"
+        lines.append(f"{name:<16}" + "".join(f"{cell:>20}" for cell in cells))
     return "\n".join(lines)
 
 
@@ -136,7 +151,7 @@ def main() -> None:
     options = parser.parse_args()
     report = {
         "criteria": {kind: criteria(kind, options) for kind in ("clustered", "near-duplicates")},
-        "optimum": {"with replacement": optimum(True), "without replacement": optimum(False)},
+        "optimum": optimum(),
         "config": {name: value for name, value in vars(options).items() if name != "json"} | {"picks": PICKS},
     }
     print(table(report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,6 +18,8 @@ NEIGHBOURS = 20
 
 BLOCK = 2**22
 """Numbers in each array that is held at once."""
+
+_LIMITING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def _clusters(rows: FloatArray, n: int) -> NDArray[np.int64]:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     distinct = len(np.unique(rows, axis=0))
-    with threadpool_limits(1, user_api="openmp"):  # threads would add up the centres in any order
+    # Threads would add up the centres in any order. Limits belong to the process: two that overlap would leave one behind.
+    with _LIMITING, threadpool_limits(1, user_api="openmp"):
         found = KMeans(min(n, distinct), n_init=1, random_state=0).fit_predict(rows)
     clusters: NDArray[np.int64] = np.unique(found, return_inverse=True)[1]
     return clusters
