@@ -9,6 +9,15 @@ from typing import Any
 
 import whet.selection
 
+
+class Long:
+    """Stands for a default that would fill lines."""
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+LONG = Long()
 PAGE = Path(__file__).with_name("selection_api.md")
 
 
@@ -42,6 +51,7 @@ def signature(thing: Any) -> str:
     except (TypeError, ValueError):
         return ""
     kept = [p.replace(annotation=p.empty) for p in found.parameters.values() if p.name != "self"]
+    kept = [p.replace(default=LONG) if len(repr(p.default)) > 60 else p for p in kept]
     return str(found.replace(parameters=kept, return_annotation=found.empty))
 
 

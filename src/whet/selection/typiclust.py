@@ -110,7 +110,7 @@ def _clusters(rows: FloatArray, n: int) -> NDArray[np.int64]:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     distinct = len(np.unique(rows, axis=0))
-    # Threads would add up the centres in any order. Limits belong to the process: two that overlap would leave one behind.
+    # Threads would add up the centres in any order. Limits are the process's: two that overlap would leave one behind.
     with _LIMITING, threadpool_limits(1, user_api="openmp"):
         found = KMeans(min(n, distinct), n_init=1, random_state=0).fit_predict(rows)
     clusters: NDArray[np.int64] = np.unique(found, return_inverse=True)[1]
