@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,14 @@ from whet.selection.kernels import LINEAR, Kernel
 # Rounding of the kernel enters the posterior variance divided by the noise. Measured on float32 unit vectors, 20 picks:
 # off by 4e-7 at a noise of 0.01, 5e-6 at 0.001, 2e-4 at 0.0001. This many roundings above zero it is still sound.
 MARGIN = 500.0
+
+
+class Checked(NamedTuple):
+    """Candidates `(K, d)`, query `(m, d)`, and the candidates' squared lengths `(K,)`."""
+
+    candidates: Array
+    targets: Array
+    squared: Array
 
 
 def checked_noise(noise: float) -> None:
@@ -29,7 +37,7 @@ def checked_noise(noise: float) -> None:
 
 def checked_vectors(
     candidates: Array, query: Array, noise: float, kernel: Kernel = LINEAR, name: str = "candidates"
-) -> tuple[Array, Array]:
+) -> Checked:
     """Candidates `(K, d)` and query `(m, d)` as contiguous arrays, a single query vector made one row.
 
     Raises:
@@ -56,7 +64,7 @@ def checked_vectors(
             f"noise={noise} drowns in the rounding of {rows.dtype} {name} of squared norm up to {largest:.3g}: "
             f"give at least {floor:.1e}, or float64 vectors."
         )
-    return rows, targets
+    return Checked(rows, targets, squared)
 
 
 def checked_match(name: str, rows: Array, other_name: str, others: Array) -> None:

@@ -23,6 +23,7 @@ _TOGETHER = 4
 def greedy_variance(
     candidates: FloatArray,
     targets: FloatArray,
+    squared: FloatArray,
     noise: FloatArray,
     left: NDArray[np.int64],
     first: NDArray[np.int64],
@@ -33,6 +34,7 @@ def greedy_variance(
     Args:
         candidates: `(K, d)`, contiguous.
         targets: `(m, d)`, of the same dtype.
+        squared: `(K,)`, squared lengths of the candidates.
         noise: `(K,)`, λ of each candidate, of the same dtype.
         left: `(K,)`, how often each candidate may be picked.
         first: `(K,)`, the first candidate that equals each.
@@ -42,9 +44,7 @@ def greedy_variance(
         The picks `(p,)`, fewer than `n` if no more are allowed, and `(p, m)`: squared, what each took off a target's
         variance.
     """
-    covariance = targets @ candidates.T
-    noisy = np.einsum("ij,ij->i", candidates, candidates) + noise
-    picks, effects = _loop(candidates, covariance, noisy, noise, left.copy(), first, n)
+    picks, effects = _loop(candidates, targets @ candidates.T, squared + noise, noise, left.copy(), first, n)
     return picks, effects
 
 

@@ -20,8 +20,11 @@ from whet.selection.posterior import WHOLE_KERNEL, Posterior
 from whet.selection.problems import Problem, matched, naming
 from whet.selection.twins import first_equals
 
+AT_ONCE = 16
+"""Queries that are checked and dealt with before the next ones, while their embeddings are in the processor's cache."""
+
 TOGETHER = 2**21
-"""Numbers in the kernels of the queries that are dealt with together; more would leave the processor's cache."""
+"""Numbers in the kernels of the queries that are dealt with together; more would leave it."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,19 @@ class PosteriorSelector(ABC):
             InputError: as `choose`.
         """
         n = checked_count(n)
-        problems = []
-        for place, (rows, query, limits, _) in enumerate(matched(candidates, queries, constraints, predictions)):
-            with naming(place, len(queries)):
-                problems.append(Problem.checked(rows, query, limits, self.noise, self.kernel))
-                checked_count(n, available=problems[-1].most(None if self.replace else 1))
-        choices: dict[int, Choice] = {}
-        for group in _together(problems, n):
-            choices.update(zip(group, self.solve([problems[i] for i in group], n, stop), strict=True))
-        return [choices[i] for i in range(len(problems))]
+        given = matched(candidates, queries, constraints, predictions)
+        choices: list[Choice] = []
+        for start in range(0, len(given), AT_ONCE):
+            problems = []
+            for place, (rows, query, limits, _) in enumerate(given[start : start + AT_ONCE], start=start):
+                with naming(place, len(given)):
+                    problems.append(Problem.checked(rows, query, limits, self.noise, self.kernel))
+                    checked_count(n, available=problems[-1].most(None if self.replace else 1))
+            found: dict[int, Choice] = {}
+            for group in _together(problems, n):
+                found.update(zip(group, self.solve([problems[i] for i in group], n, stop), strict=True))
+            choices += [found[i] for i in range(len(problems))]
+        return choices
 
     def solve(self, problems: Sequence[Problem], n: int, stop: Stop | None) -> list[Choice]:
         """For problems of one shape."""

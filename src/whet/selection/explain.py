@@ -65,7 +65,7 @@ def explain(
     """
     if nearest < 1:
         raise InputError(f"nearest={nearest}: the number of neighbours to look at is at least 1.")
-    rows, targets = (to_numpy(array) for array in checked_vectors(candidates, query, noise))
+    rows, targets, _ = (to_numpy(array) for array in checked_vectors(candidates, query, noise))
     picks = _checked_picks(choice, len(rows))
     limits = constraints or NONE
     similarity = cosines(rows, targets)
@@ -111,7 +111,7 @@ class _Numbers:
     ) -> _Numbers:
         known = BayesianLinear(noise, kernel=kernel)
         if limits.known is not None:
-            context, _ = checked_vectors(limits.known, targets, noise)
+            context = checked_vectors(limits.known, targets, noise).candidates
             known = known.condition(to_numpy(context).astype(np.float64))
         posterior = Posterior(
             rows[close].astype(np.float64)[None],

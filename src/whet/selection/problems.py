@@ -25,12 +25,14 @@ class Problem:
     Attributes:
         candidates: `(K, d)`.
         targets: `(m, d)`.
+        squared: `(K,)`, squared lengths of the candidates.
         constraints: what may be picked.
         known: the surrogate with what is known already.
     """
 
     candidates: Array
     targets: Array
+    squared: Array
     constraints: Constraints
     known: BayesianLinear
 
@@ -65,10 +67,10 @@ class Problem:
         least = noise
         if constraints.noise is not None:
             least = float(noises(constraints, len(candidates), least).min())
-        rows, targets = checked_vectors(candidates, query, least, kernel)
+        rows, targets, squared = checked_vectors(candidates, query, least, kernel)
         if kernel == LINEAR and str(rows.device) == "cpu":
             # the same memory; torch rounds a product of many matrices unlike that of one of them
-            rows, targets = to_numpy(rows), to_numpy(targets)
+            rows, targets, squared = to_numpy(rows), to_numpy(targets), to_numpy(squared)
         if constraints is not NONE:
             open_rows(constraints, rows, targets)
         known = BayesianLinear(noise, kernel=kernel)
@@ -77,9 +79,9 @@ class Problem:
             known = known.condition(
                 checked_vectors(
                     to_numpy(seen) if isinstance(rows, np.ndarray) else seen, targets, noise, kernel, "known"
-                )[0]
+                ).candidates
             )
-        return cls(rows, targets, constraints, known)
+        return cls(rows, targets, squared, constraints, known)
 
     def most(self, repeats: int | None) -> int | None:
         """The most picks that there could be, if each candidate is taken `repeats` times unless the constraints say."""

@@ -53,7 +53,7 @@ class Vtl(PosteriorSelector):
         left = problem.left(None if self.replace else 1)
         first = first_equals(rows)
         picks, effects = greedy_variance(
-            rows, targets, noise, left, np.arange(len(rows)) if first is None else first, n
+            rows, targets, problem.squared, noise, left, np.arange(len(rows)) if first is None else first, n
         )
         prior = float(np.square(targets, dtype=np.float64).sum())
         gains = np.square(effects, dtype=np.float64).sum(axis=1) / prior

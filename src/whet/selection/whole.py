@@ -85,7 +85,7 @@ def choose_from_all(
     if not isinstance(matrix, np.ndarray):
         raise InputError(f"matrix is a {type(matrix).__name__}: give a NumPy array, or a np.memmap.")
     rows = np.asarray(matrix)  # a plain view of a memmap
-    _, targets = checked_vectors(rows[:1], query, noise, name="rows of matrix")
+    targets = checked_vectors(rows[:1], query, noise, name="rows of matrix").targets
     barred = np.empty(0, np.int64)
     if np.size(exclude):
         allowed = Allowed([Constraints(exclude=exclude)], rows[None], targets[None], None)
