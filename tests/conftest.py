@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from whet.models import LanguageModel
 
@@ -17,6 +18,9 @@ _LINES = (
     "for name in sorted(names):\n    print(name, names[name])\n",
     "A river carries stones to the plain; the stones grow round on the way.\n",
 )
+
+settings.register_profile("whet", deadline=None)  # how long an example takes is not what is tested
+settings.load_profile("whet")
 
 
 def _tokenizer() -> Any:
