@@ -110,7 +110,9 @@ class Selector(Protocol):
         constraints: Sequence[Constraints | None] | None = None,
         predictions: Sequence[Predictions | None] | None = None,
     ) -> list[Choice]:
-        """Choose for many queries, each from its own candidates; the i-th choice is what `choose` gives, exactly.
+        """Choose for many queries, each from its own candidates; the i-th choice is what `choose` gives.
+
+        Equal to the last bit for NumPy arrays; to rounding for tensors on a GPU or with another kernel than the linear.
 
         Args:
             candidates: `(K, d)` for each query; K may differ.

@@ -34,7 +34,7 @@ class Posterior:
     Observing x turns k into k'(u, v) = k(u, v) − k(u, x) k(x, v) / (k(x, x) + λ). Kept are k between targets and
     candidates, k(x, x) of every candidate, and a row L_i = k(x_i, ·) / √(k(x_i, x_i) + λ) for each observation: a
     partial Cholesky factor. The B queries have nothing to do with one another; what comes out for one does not depend
-    on the others, to the last bit.
+    on the others, in NumPy to the last bit.
 
     Source: Hübotter et al. 2025, arXiv 2410.08020; Rasmussen and Williams 2006, eq. 2.26.
     Cost of N observations for a query: O(N K d + N² K) time, O(N K) memory; with K ≤ 4 N, O(K² d + N² K) and O(K²).
