@@ -21,8 +21,8 @@ _SNIPPET = 50
 INTRODUCTION = (
     "Everything here was measured on this machine, on text that every Python brings along. The memory holds sources of "
     "the standard library and the help topics of Python. The queries come from ten modules and twelve topics that are "
-    "not in it. whet-base was not trained on these modules nor on any help topic, but it has seen many of the modules "
-    "in the memory; another model may have seen all of them."
+    "not in it. whet-base was not trained on any of these modules or topics, though on others like them; another model "
+    "may have seen all of them."
 )
 
 
