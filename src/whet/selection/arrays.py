@@ -53,3 +53,10 @@ def solve_lower(factor: Array, right: Array) -> Array:
 
         return solve_triangular(factor, right, lower=True, check_finite=False)
     return namespace(factor).linalg.solve_triangular(factor, right, upper=False)
+
+
+def unit_rows(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """`(p, d)` in float64, each divided by its length; none is zero."""
+    unit: NDArray[np.float64] = rows.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    return unit

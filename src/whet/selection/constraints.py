@@ -62,8 +62,7 @@ class Allowed:
 
     Args:
         constraints: one for each query.
-        candidates: `(B, K, d)`.
-        targets: `(B, m, d)`.
+        opened: for each query which candidates may be picked at first, `(K,)`, as `open_rows` says.
         repeats: the most picks of one candidate where the constraints do not say; None is any number.
 
     Raises:
@@ -71,13 +70,10 @@ class Allowed:
     """
 
     def __init__(
-        self, constraints: Sequence[Constraints], candidates: Array, targets: Array, repeats: int | None
+        self, constraints: Sequence[Constraints], opened: Sequence[NDArray[np.bool_]], repeats: int | None
     ) -> None:
-        size = candidates.shape[1]
-        opened = [
-            open_rows(c, rows, queries) for c, rows, queries in zip(constraints, candidates, targets, strict=True)
-        ]
         self._open: NDArray[np.bool_] = np.stack(opened)
+        size = self._open.shape[1]
         self._cost = np.stack([_positive("cost", c.cost, size, 1.0) for c in constraints])
         self._budget = np.array([math.inf if c.budget is None else float(c.budget) for c in constraints])
         self._rounding = 1e-9 * np.where(np.isinf(self._budget), 0, self._budget)  # three tenths make 0.3

@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from whet.selection.arrays import FloatArray
+from whet.selection.arrays import FloatArray, unit_rows
 from whet.selection.base import Predictions
 from whet.selection.criteria import OrderSelector
-from whet.selection.mmr import unit_rows
 
 
 @dataclass(frozen=True)

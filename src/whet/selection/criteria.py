@@ -107,7 +107,9 @@ class PosteriorSelector(ABC):
         posterior = Posterior(candidates, targets, _noise(xp, problems, self.noise), n, [p.known for p in problems])
         allowed = None
         if not self.replace or any(p.constraints is not NONE for p in problems):
-            allowed = Allowed([p.constraints for p in problems], candidates, targets, None if self.replace else 1)
+            allowed = Allowed(
+                [p.constraints for p in problems], [p.opened for p in problems], None if self.replace else 1
+            )
         twins = [first_equals(p.candidates) for p in problems]
         return greedy(posterior, n, self.score, stop=stop, allowed=allowed, twins=twins)
 
@@ -155,7 +157,7 @@ class OrderSelector(ABC):
         xp = namespace(problem.candidates)
         checked_count(n, available=problem.most(self.repeats))
         rows, targets = to_numpy(problem.candidates), to_numpy(problem.targets)
-        allowed = Allowed([problem.constraints], rows[None], targets[None], self.repeats)
+        allowed = Allowed([problem.constraints], [problem.opened], self.repeats)
         order = ordered(self.scorer(rows, targets, n, predictions), n, allowed, first_equals(rows))
 
         def posterior(distinct: NDArray[np.int64]) -> Posterior:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.errors import InputError
+from whet.selection.arrays import unit_rows
 from whet.selection.base import Predictions
 from whet.selection.criteria import OrderSelector
 from whet.selection.nearest import cosines
@@ -56,7 +57,7 @@ class Dpp(OrderSelector):
         """Gains in log determinant."""
         rows = candidates.astype(np.float64)
         relevance = (1 + cosines(rows, targets.astype(np.float64))) / 2
-        return _Volume(rows / np.linalg.norm(rows, axis=1, keepdims=True), 2 * self.theta * relevance, n)
+        return _Volume(unit_rows(rows), 2 * self.theta * relevance, n)
 
 
 class _Volume:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.errors import InputError
-from whet.selection.arrays import Array, FloatArray, to_numpy
+from whet.selection.arrays import Array, FloatArray, to_numpy, unit_rows
 from whet.selection.base import Choice
 from whet.selection.checks import checked_vectors
-from whet.selection.constraints import NONE, Allowed, Constraints, noises
+from whet.selection.constraints import NONE, Allowed, Constraints, noises, open_rows
 from whet.selection.explanation import REDUNDANT, Alike, Explanation, PassedOver, Picked, Reason
 from whet.selection.kernels import LINEAR, Kernel
 from whet.selection.nearest import cosines
@@ -73,7 +73,7 @@ def explain(
     close = np.unique(np.concatenate([picks, neighbours]))
     closed = _closed(limits, rows, targets, picks)
     numbers = _Numbers.of(rows, targets, close, picks, limits, noise, kernel)
-    likeness = _Likeness(close, _unit(rows[close]), picks.tolist(), neighbours.tolist())
+    likeness = _Likeness(close, unit_rows(rows[close]), picks.tolist(), neighbours.tolist())
     return Explanation(
         tuple(_picked(place, similarity, numbers, likeness) for place in range(len(picks))),
         tuple(_passed_over(similarity, numbers, likeness, closed)),
@@ -208,17 +208,11 @@ def _taken(gain: float, alone: float) -> float:
 
 def _closed(limits: Constraints, rows: FloatArray, targets: FloatArray, picks: NDArray[np.int64]) -> NDArray[np.bool_]:
     """`(K,)`, what the constraints forbid after the picks."""
-    allowed = Allowed([limits], rows[None], targets[None], None)
+    allowed = Allowed([limits], [open_rows(limits, rows, targets)], None)
     for row in picks.tolist():
         allowed.take(row)
     closed: NDArray[np.bool_] = allowed.left()[0] == 0
     return closed
-
-
-def _unit(rows: FloatArray) -> FloatArray:
-    wide = rows.astype(np.float64)
-    unit: FloatArray = wide / np.linalg.norm(wide, axis=1, keepdims=True)
-    return unit
 
 
 def _checked_picks(choice: Choice, size: int) -> NDArray[np.int64]:

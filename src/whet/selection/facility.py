@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from whet.selection.arrays import unit_rows
 from whet.selection.base import Predictions
 from whet.selection.criteria import OrderSelector
 from whet.selection.nearest import cosines
@@ -42,7 +43,7 @@ class FacilityLocation(OrderSelector):
         """Gains in f."""
         rows = candidates.astype(np.float64)
         weights = np.maximum(cosines(rows, targets.astype(np.float64)), 0)
-        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        unit = unit_rows(rows)
         return _Cover((1 + unit @ unit.T) / 2, weights)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.errors import InputError
-from whet.selection.arrays import FloatArray
+from whet.selection.arrays import FloatArray, unit_rows
 from whet.selection.base import Predictions
 from whet.selection.criteria import OrderSelector
 
@@ -74,10 +74,3 @@ class MarginalRelevance:
         """One more pick to be unlike."""
         self._redundancy = np.maximum(self._redundancy, np.vecdot(self._candidates, self._candidates[index]))
         self._scores = self._weight * self._relevance - (1 - self._weight) * self._redundancy
-
-
-def unit_rows(rows: NDArray[Any]) -> FloatArray:
-    """`(p, d)` in float64, each divided by its length; none is zero."""
-    unit = rows.astype(np.float64)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    return unit

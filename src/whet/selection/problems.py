@@ -27,6 +27,7 @@ class Problem:
         targets: `(m, d)`.
         squared: `(K,)`, squared lengths of the candidates.
         constraints: what may be picked.
+        opened: `(K,)`, which candidates may be picked at first.
         known: the surrogate with what is known already.
     """
 
@@ -34,6 +35,7 @@ class Problem:
     targets: Array
     squared: Array
     constraints: Constraints
+    opened: NDArray[np.bool_]
     known: BayesianLinear
 
     @property
@@ -51,8 +53,7 @@ class Problem:
         """`(K,)`, how often each candidate may be picked; `repeats` unless the constraints say."""
         if self.constraints is NONE:
             return np.full(len(self.candidates), repeats or 2**53)
-        allowed = Allowed([self.constraints], self.candidates[None], self.targets[None], repeats)
-        left: NDArray[np.int64] = allowed.left()[0]
+        left: NDArray[np.int64] = Allowed([self.constraints], [self.opened], repeats).left()[0]
         return left
 
     @classmethod
@@ -71,8 +72,7 @@ class Problem:
         if kernel == LINEAR and str(rows.device) == "cpu":
             # the same memory; torch rounds a product of many matrices unlike that of one of them
             rows, targets, squared = to_numpy(rows), to_numpy(targets), to_numpy(squared)
-        if constraints is not NONE:
-            open_rows(constraints, rows, targets)
+        opened = open_rows(constraints, rows, targets)
         known = BayesianLinear(noise, kernel=kernel)
         if constraints.known is not None:
             seen = constraints.known
@@ -81,7 +81,7 @@ class Problem:
                     to_numpy(seen) if isinstance(rows, np.ndarray) else seen, targets, noise, kernel, "known"
                 ).candidates
             )
-        return cls(rows, targets, squared, constraints, known)
+        return cls(rows, targets, squared, constraints, opened, known)
 
     def most(self, repeats: int | None) -> int | None:
         """The most picks that there could be, if each candidate is taken `repeats` times unless the constraints say."""

@@ -12,7 +12,7 @@ from whet.errors import InputError
 from whet.selection.arrays import FloatArray
 from whet.selection.base import Choice, Stop
 from whet.selection.checks import checked_count, checked_noise, checked_vectors, refuse_rows
-from whet.selection.constraints import Allowed, Constraints
+from whet.selection.constraints import Constraints, open_rows
 from whet.selection.field import Field, Path, Step, products
 from whet.selection.greedy import choice_of
 
@@ -88,8 +88,7 @@ def choose_from_all(
     targets = checked_vectors(rows[:1], query, noise, name="rows of matrix").targets
     barred = np.empty(0, np.int64)
     if np.size(exclude):
-        allowed = Allowed([Constraints(exclude=exclude)], rows[None], targets[None], None)
-        barred = np.flatnonzero(allowed.left()[0] == 0)
+        barred = np.flatnonzero(~open_rows(Constraints(exclude=exclude), rows, targets))
     if not replace:
         checked_count(n, available=len(rows) - len(barred))
     whole = _scanned(rows, targets, noise, barred, replace)
