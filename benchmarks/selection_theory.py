@@ -37,7 +37,7 @@ from selection_theory_report import (
 )
 from selection_theory_statistics import Row, unions
 
-from whet.adaptation import LoraAdapter, Trainer
+from whet.adaptation import Trainer
 from whet.config import EngineConfig
 from whet.decoding import score_text
 from whet.engine import Engine
@@ -152,13 +152,13 @@ class Measurement:
     def _train(self, ids: tuple[str, ...], counts: Sequence[int], seed: int) -> None:
         if all((seed, ids[:n]) in self._known for n in counts):
             return
-        model = self.engine.model
-        adapter = LoraAdapter.fresh(model, self.engine.config.lora, seed=seed)
-        trainer = Trainer(model, adapter, self.engine.config.train)
+        bank = self.engine.bank
+        bank.reset(0, seed=seed)
+        trainer = Trainer(self.engine.model, bank, self.engine.config.train)
         examples = self.engine.memory.get(ids)
         for before, n in zip((0, *counts), counts, strict=False):
-            trainer.run(examples[before:n])
-            with adapter.attached(model):
+            trainer.run({0: examples[before:n]})
+            with bank.using(0):
                 self._known[seed, ids[:n]] = self._score()
 
     def _score(self) -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whet import adaptation
-from whet.adaptation import LoraAdapter, Trainer
+from whet.adaptation import Trainer
 from whet.config import EngineConfig
 from whet.control import AdaptiveStop, Budget, Meter, TimeLimit
 from whet.decoding import Sampling, generate
@@ -22,6 +23,8 @@ from whet.types import Answer, Example, GuardReport, Pick, Plan
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from whet.adaptation import AdapterBank
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,9 @@ class Picked:
 
 @dataclass(frozen=True)
 class _Learnt:
-    """An adapter that is ready for a query, and how it came to be."""
+    """How the model was made ready for a query; `adapted`: by the adapter in the bank."""
 
-    adapter: LoraAdapter | None
+    adapted: bool
     plan: Plan
     guard: GuardReport
     picks: tuple[Pick, ...] = ()
@@ -91,6 +94,13 @@ class Engine:
         """
         return cls(LanguageModel.from_pretrained(name, device=device), memory, config)
 
+    @cached_property
+    def bank(self) -> AdapterBank:
+        """The one slot that adapters are trained in and answers are given with."""
+        from whet.adaptation import AdapterBank
+
+        return AdapterBank(self.model.module, self.config.lora)
+
     def answer(self, prompt: str, *, budget: Budget | None = None, sampling: Sampling | None = None) -> Answer:
         """Sharpen the model on `prompt` and continue it; the model is as before when this returns.
 
@@ -110,7 +120,7 @@ class Engine:
         with meter.phase("embed"):
             vector = self.memory.embed([prompt])[0]
         learnt = self._reuse(vector, meter) or self._learn(prompt, vector, meter, budget, sampling)
-        with meter.phase("generate"), self._with(learnt.adapter):
+        with meter.phase("generate"), self._ready(learnt):
             generated = generate(self.model, prompt, sampling)
         self._count(meter, "prompt", generated.prompt_tokens)
         self._count(meter, "generated", generated.tokens, before=generated.prompt_tokens)
@@ -158,9 +168,9 @@ class Engine:
             )
             if found is None:
                 return None
-            adapter = LoraAdapter.from_peft(self.model, *self.memory.adapters.load(found.id))
+            self.bank.load_peft(0, *self.memory.adapters.load(found.id))
         return _Learnt(
-            adapter=adapter,
+            adapted=True,
             plan=Plan(
                 "reuse", 0, 0, f"an adapter of a query with cosine {found.similarity:.3f} to this one was reused"
             ),
@@ -178,23 +188,23 @@ class Engine:
             most = config.picks if budget.steps is None else min(config.picks, budget.steps + config.guard)
             picked = self.pick(candidates, n=most)
         to_learn, held_out = adaptation.hold_out(picked.examples) if config.guard else (picked.examples, None)
-        adapter = LoraAdapter.fresh(self.model, config.lora, seed=config.seed)
-        trainer = Trainer(self.model, adapter, config.train)
         limit = self._time_limit(budget, meter, sampling)
         with meter.phase("train"):
-            steps = trainer.run(to_learn, stop=limit)
-        self._count(meter, "train", trainer.tokens, passes=2)
+            self.bank.reset(0, seed=config.seed)
+            trace = Trainer(self.model, self.bank, config.train).run({0: to_learn}, stop=limit)[0]
+        steps = trace.steps
+        self._count(meter, "train", trace.tokens, passes=2)
         guard = GuardReport("skipped", None, None, "no pick could be held out" if config.guard else "turned off")
         if held_out is not None and steps:
             with meter.phase("guard"):
-                guard = adaptation.check(self.model, adapter, held_out, config.train.objective)
+                guard = adaptation.check(self.model, self.bank, 0, held_out, config.train.objective)
         helps = steps > 0 and guard.status != "rolled_back"
         adapter_id = None
         if helps and config.reuse is not None:
             with meter.phase("remember"):
-                adapter_id = self._remember(adapter, vector, to_learn[:steps])
+                adapter_id = self._remember(vector, to_learn[:steps])
         return _Learnt(
-            adapter=adapter if helps else None,
+            adapted=helps,
             plan=Plan(
                 rung="adapt" if helps else "base",
                 picks=len(picked.picks),
@@ -204,7 +214,7 @@ class Engine:
             guard=guard,
             picks=picked.picks,
             uncertainty=tuple(float(v) for v in picked.choice.variances),
-            losses=tuple(trainer.losses),
+            losses=tuple(trace.losses),
             adapter_id=adapter_id,
             notes=self._notes(prompt),
         )
@@ -237,9 +247,11 @@ class Engine:
             return ("an exact copy of the query is in the memory, and was open to selection",)
         return ()
 
-    def _remember(self, adapter: LoraAdapter, vector: np.ndarray, learnt: Sequence[Example]) -> str:
+    def _remember(self, vector: np.ndarray, learnt: Sequence[Example]) -> str:
+        settings, weights = self.bank.to_peft(0)
         return self.memory.adapters.add(
-            *adapter.to_peft(self.model.name),
+            {**settings, "base_model_name_or_path": self.model.name, "task_type": "CAUSAL_LM"},
+            weights,
             vector=vector,
             provenance=Provenance(
                 example_ids=tuple(example.id for example in learnt),
@@ -250,10 +262,8 @@ class Engine:
             ),
         )
 
-    @contextmanager
-    def _with(self, adapter: LoraAdapter | None) -> Iterator[None]:
-        with adapter.attached(self.model) if adapter else nullcontext():
-            yield
+    def _ready(self, learnt: _Learnt) -> AbstractContextManager[None]:
+        return self.bank.using(0) if learnt.adapted else nullcontext()
 
     def _count(self, meter: Meter, use: str, tokens: int, *, before: int = 0, passes: int = 1) -> None:
         meter.count(tokens={use: tokens}, flops=passes * forward_flops(self.model, tokens, before))

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whet.adaptation import LoraAdapter, LoraConfig, TrainConfig, Trainer, check, hold_out
+from whet.adaptation import AdapterBank, LoraConfig, TrainConfig, Trainer, check, hold_out
 from whet.models import LanguageModel
 from whet.types import Example
 
@@ -29,27 +28,29 @@ def test_the_last_single_pick_is_held_out() -> None:
     assert hold_out(picks)[1] == Example(target="three")
 
 
+def trained(model: LanguageModel) -> AdapterBank:
+    bank = AdapterBank(model.module, LoraConfig())
+    bank.reset(0, seed=0)
+    Trainer(model, bank, TrainConfig(lr=0.01)).run({0: [NEAR] * 5})
+    return bank
+
+
 def test_keeps_what_helps(tiny_llama: LanguageModel) -> None:
-    adapter = LoraAdapter.fresh(tiny_llama, LoraConfig(), seed=0)
-    Trainer(tiny_llama, adapter, TrainConfig(lr=0.01)).run([NEAR] * 5)
-    report = check(tiny_llama, adapter, HELD_OUT, "all")
+    report = check(tiny_llama, trained(tiny_llama), 0, HELD_OUT, "all")
     assert report.status == "kept"
     assert report.after < report.before
 
 
 def test_rolls_back_what_harms(tiny_llama: LanguageModel) -> None:
-    adapter = LoraAdapter.fresh(tiny_llama, LoraConfig(), seed=0)
-    Trainer(tiny_llama, adapter, TrainConfig(lr=0.01)).run([NEAR] * 5)
-    with torch.no_grad():
-        for _, b in adapter.pairs.values():
-            b.neg_()  # away from what it learnt
-    report = check(tiny_llama, adapter, HELD_OUT, "all")
+    bank = trained(tiny_llama)
+    # away from what it learnt
+    bank.load(0, {name: -tensor if name.endswith(".B") else tensor for name, tensor in bank.tensors(0).items()})
+    report = check(tiny_llama, bank, 0, HELD_OUT, "all")
     assert report.status == "rolled_back"
     assert report.after > report.before
 
 
 def test_rolls_back_what_is_not_finite(tiny_llama: LanguageModel) -> None:
-    adapter = LoraAdapter.fresh(tiny_llama, LoraConfig(), seed=0)
-    with torch.no_grad():
-        adapter.parameters[1].fill_(float("nan"))
-    assert check(tiny_llama, adapter, HELD_OUT, "all").status == "rolled_back"
+    bank = trained(tiny_llama)
+    bank.weights.fill_(float("nan"))
+    assert check(tiny_llama, bank, 0, HELD_OUT, "all").status == "rolled_back"

@@ -1,8 +1,21 @@
-"""Training small adapters on a frozen model, and checking that they help."""
+"""Training small adapters on a frozen model, many at once, and checking that they help."""
 
+from typing import TYPE_CHECKING, Any
+
+from whet.adaptation.forms import Form, LoraConfig
 from whet.adaptation.guard import check, hold_out
-from whet.adaptation.lora import LoraAdapter, LoraConfig
 from whet.adaptation.objective import Objective
-from whet.adaptation.trainer import TrainConfig, Trainer
+from whet.adaptation.trainer import Trace, TrainConfig, Trainer
 
-__all__ = ["LoraAdapter", "LoraConfig", "Objective", "TrainConfig", "Trainer", "check", "hold_out"]
+if TYPE_CHECKING:
+    from whet.adaptation.bank import AdapterBank
+
+__all__ = ["AdapterBank", "Form", "LoraConfig", "Objective", "Trace", "TrainConfig", "Trainer", "check", "hold_out"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AdapterBank":  # imports torch
+        from whet.adaptation.bank import AdapterBank
+
+        return AdapterBank
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from whet.adaptation.objective import Objective, bits_per_byte, lesson, lesson_nats
+from whet.adaptation.objective import Objective, lesson, lesson_bits
 from whet.types import Example, GuardReport
 
 if TYPE_CHECKING:
-    from whet.adaptation.lora import LoraAdapter
+    from whet.adaptation.bank import AdapterBank
     from whet.models import LanguageModel
 
 
@@ -27,15 +27,12 @@ def hold_out(examples: Sequence[Example]) -> tuple[list[Example], Example | None
     return [example for example in examples if example is not once[-1]], once[-1]
 
 
-def check(model: LanguageModel, adapter: LoraAdapter, held_out: Example, objective: Objective) -> GuardReport:
+def check(model: LanguageModel, bank: AdapterBank, slot: int, held_out: Example, objective: Objective) -> GuardReport:
     """Compare the loss on the held-out pick with and without the adapter; `rolled_back` if it rose or is not finite."""
-    import torch
-
     part = lesson(model, held_out, objective)
-    with torch.inference_mode():
-        before = bits_per_byte(part, lesson_nats(model, part).item())
-        with adapter.attached(model):
-            after = bits_per_byte(part, lesson_nats(model, part).item())
+    before = lesson_bits(model, part)
+    with bank.using(slot):
+        after = lesson_bits(model, part, virtual=bank.bound.virtual)
     kept = after <= before  # false for NaN as well
     return GuardReport(
         status="kept" if kept else "rolled_back",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from whet.models import LanguageModel
+    from whet.models.packing import Batch, Reader
     from whet.types import Example
 
 Objective = Literal["all", "completion"]
@@ -22,14 +24,18 @@ class Lesson:
     """An example as the model reads it.
 
     Attributes:
-        ids: `(1, tokens)` the start token, the input and the target, cut at the context.
+        ids: the start token, the input and the target, cut at the context.
         learnt: how many of the last tokens are learnt.
         bytes: UTF-8 bytes of the learnt tokens.
     """
 
-    ids: Tensor
+    ids: tuple[int, ...]
     learnt: int
     bytes: int
+
+    def bits_per_byte(self, nats_per_token: float) -> float:
+        """A loss in bits for each byte of what is learnt."""
+        return nats_per_token * self.learnt / math.log(2) / self.bytes
 
 
 def lesson(model: LanguageModel, example: Example, objective: Objective) -> Lesson:
@@ -41,8 +47,6 @@ def lesson(model: LanguageModel, example: Example, objective: Objective) -> Less
     Raises:
         InputError: the example has no target.
     """
-    import torch
-
     target = model.encode(example.target)
     if not target:
         raise InputError(f"the example {example.id} has an empty target; there is nothing to learn from it.")
@@ -53,18 +57,53 @@ def lesson(model: LanguageModel, example: Example, objective: Objective) -> Less
     ids = [model.start, *given, *target]
     learnt = len(ids) - 1 if objective == "all" else len(target)
     text = model.decode(ids[len(ids) - learnt :])
-    return Lesson(torch.tensor([ids], device=model.device), learnt, max(1, len(text.encode())))
+    return Lesson(tuple(ids), learnt, max(1, len(text.encode())))
 
 
-def lesson_nats(model: LanguageModel, part: Lesson) -> Tensor:
-    """Mean negative log-likelihood (nats per token, scalar) of the learnt tokens, ready for `backward`."""
+def read_lessons(reader: Reader, lessons: Sequence[Lesson], *, virtual: int = 0) -> Batch:
+    """Lay lessons out for one pass: all tokens but the last of each, which is only predicted.
+
+    `virtual` start tokens come before each, for forms of adapters that put something else in their place.
+    """
+    ahead = (reader.model.start,) * virtual
+    return reader.batch([ahead + lesson.ids[:-1] for lesson in lessons])
+
+
+def token_losses(reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
+    """Negative log-likelihood in nats of all learnt tokens, lesson after lesson: `(learnt tokens,)`.
+
+    Args:
+        hidden: last hidden states of the batch, `(tokens, width)`.
+    """
+    import torch
     from torch.nn.functional import cross_entropy
 
-    logits = model.module(part.ids[:, :-1], logits_to_keep=part.learnt, use_cache=False).logits[0]
-    nats: Tensor = cross_entropy(logits.float(), part.ids[0, -part.learnt :])
-    return nats
+    from whet.adaptation.kernels import frozen_cross_entropy
+
+    ends = torch.tensor(batch.lengths).cumsum(0).tolist()
+    rows = torch.cat([torch.arange(end - lesson.learnt, end) for end, lesson in zip(ends, lessons, strict=True)]).to(
+        hidden.device
+    )
+    targets = torch.tensor([token for lesson in lessons for token in lesson.ids[-lesson.learnt :]]).to(hidden.device)
+    if len(rows) < len(hidden):
+        hidden = hidden[rows]
+    if reader.output is not None:
+        return frozen_cross_entropy(hidden, *reader.output, targets)
+    return cross_entropy(reader.logits(hidden).float(), targets, reduction="none")
 
 
-def bits_per_byte(part: Lesson, nats_per_token: float) -> float:
-    """The loss of a lesson in bits for each byte of what is learnt."""
-    return nats_per_token * part.learnt / math.log(2) / part.bytes
+def lesson_losses(reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
+    """Mean loss of each lesson in nats per token, `(lessons,)`."""
+    from whet.adaptation.routing import Routing
+
+    losses = token_losses(reader, hidden, batch, lessons)
+    return Routing([lesson.learnt for lesson in lessons], hidden.device).mean(losses)
+
+
+def lesson_bits(model: LanguageModel, part: Lesson, *, virtual: int = 0) -> float:
+    """Loss of a lesson in bits per byte, without a gradient."""
+    import torch
+
+    with torch.inference_mode():
+        batch = read_lessons(model.reader, [part], virtual=virtual)
+        return part.bits_per_byte(lesson_losses(model.reader, model.reader.hidden(batch), batch, [part]).item())

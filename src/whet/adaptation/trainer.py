@@ -1,19 +1,24 @@
-"""Training an adapter: Adam, one gradient step for each example, in the order given."""
+"""Training adapters: for each slot one gradient step an example, in the order given, with all slots in one pass."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
-from whet.adaptation.objective import Objective, bits_per_byte, lesson, lesson_nats
+from whet.adaptation.objective import Lesson, Objective, lesson, lesson_losses, read_lessons
 from whet.errors import InputError
 
 if TYPE_CHECKING:
-    from whet.adaptation.lora import LoraAdapter
+    import torch
+
+    from whet.adaptation.bank import AdapterBank
     from whet.models import LanguageModel
     from whet.types import Example
+
+_TOKENS_A_PASS = 2048  # more tokens together are no faster, and cost memory
 
 
 @dataclass(frozen=True)
@@ -23,57 +28,113 @@ class TrainConfig:
     Attributes:
         lr: learning rate of Adam, constant.
         objective: learn `all` tokens of an example, or its `completion` (the target) only.
+        clip: largest norm of a gradient; longer ones are shortened to it. None leaves them as they are.
     """
 
     lr: float = 3e-3
     objective: Objective = "all"
+    clip: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise InputError(f"lr={self.lr}: the learning rate is a positive number, such as 0.003.")
         if self.objective not in get_args(Objective):
             raise InputError(f"objective={self.objective!r}: give one of {', '.join(get_args(Objective))}.")
+        if self.clip is not None and not self.clip > 0:
+            raise InputError(f"clip={self.clip}: give a positive number, or None not to clip.")
 
 
-class Trainer:
-    """Trains one adapter on a frozen model, example by example; the state of Adam lives as long as the trainer.
-
-    Source: Hübotter et al. 2025, arXiv 2410.08020: one step a pick, in pick order, batch of one, back to the base
-    model after each query. They train all weights; here only the adapter moves.
+@dataclass
+class Trace:
+    """What happened to a slot.
 
     Attributes:
         losses: loss of each step before it was taken, in bits per byte.
         tokens: tokens that were trained on.
+        failed: why training ended early, if a loss or gradient was not finite; that step was not taken.
     """
 
-    def __init__(self, model: LanguageModel, adapter: LoraAdapter, config: TrainConfig) -> None:
-        import torch
+    losses: list[float] = field(default_factory=list)
+    tokens: int = 0
+    failed: str | None = None
 
+    @property
+    def steps(self) -> int:
+        """Gradient steps that were taken."""
+        return len(self.losses) - (self.failed is not None)
+
+
+class Trainer:
+    """Trains the slots of a bank on a frozen language model; the state of a slot's Adam lives until the slot is reset.
+
+    Source: Hübotter et al. 2025, arXiv 2410.08020: one step a pick, in pick order, batch of one, back to the base
+    model after each query. They train all weights, one query at a time; here only adapters move, and a step of many
+    queries is one pass. A slot comes out as if it had been trained alone.
+    """
+
+    def __init__(self, model: LanguageModel, bank: AdapterBank, config: TrainConfig) -> None:
         self.model = model
-        self.adapter = adapter
+        self.bank = bank
         self.config = config
-        self.losses: list[float] = []
-        self.tokens = 0
-        self._adam = torch.optim.Adam(adapter.parameters, lr=config.lr, fused=True)
 
-    def run(self, examples: Sequence[Example], *, stop: Callable[[int], bool] | None = None) -> int:
-        """Take a step on each example until `stop(steps so far)` says enough; returns the number of steps taken."""
+    def run(
+        self, examples: Mapping[int, Sequence[Example]], *, stop: Callable[[int], bool] | None = None
+    ) -> dict[int, Trace]:
+        """Take a step on each slot's next example until all are used up or `stop(steps so far)` says enough.
+
+        Raises:
+            InputError: an example has no target.
+        """
         import torch
 
+        traces = {slot: Trace() for slot in examples}
+        waiting = {
+            slot: deque(lesson(self.model, example, self.config.objective) for example in those)
+            for slot, those in examples.items()
+        }
         taken = 0
-        with self.adapter.attached(self.model), torch.enable_grad():
-            for example in examples:
-                if stop is not None and stop(taken):
-                    break
-                self._step(example)
+        with self.bank.attached(), torch.enable_grad():
+            while any(waiting.values()) and not (stop is not None and stop(taken)):
+                ahead = {slot: left.popleft() for slot, left in waiting.items() if left}
+                for together in _passes(ahead):
+                    self._step(together, traces)
+                for slot, trace in traces.items():
+                    if trace.failed:
+                        waiting[slot].clear()
                 taken += 1
-        return taken
+        return traces
 
-    def _step(self, example: Example) -> None:
-        part = lesson(self.model, example, self.config.objective)
-        nats = lesson_nats(self.model, part)
-        nats.backward()  # type: ignore[no-untyped-call]
-        self._adam.step()
-        self._adam.zero_grad()
-        self.losses.append(bits_per_byte(part, nats.item()))
-        self.tokens += part.ids.shape[1]
+    def _step(self, lessons: Mapping[int, Lesson], traces: Mapping[int, Trace]) -> None:
+        """Take one step for each of these slots, in one pass."""
+        reader = self.model.reader
+        batch = read_lessons(reader, list(lessons.values()), virtual=self.bank.bound.virtual)
+        self.bank.route(list(lessons), batch.rows, learn=True)
+        hidden = reader.hidden(batch)
+        losses = lesson_losses(reader, hidden, batch, list(lessons.values()))
+        losses.sum().backward()
+        moved = self.bank.step(self._optimiser, clip=self.config.clip)
+        for slot, loss in zip(lessons, losses.tolist(), strict=True):
+            trace = traces[slot]
+            trace.losses.append(lessons[slot].bits_per_byte(loss))
+            trace.tokens += len(lessons[slot].ids)
+            if slot not in moved:
+                trace.failed = f"the loss or its gradient is not finite in step {len(trace.losses)} (loss {loss})"
+
+    def _optimiser(self, rows: list[torch.Tensor]) -> torch.optim.Optimizer:
+        import torch
+
+        return torch.optim.Adam(rows, lr=self.config.lr, fused=True)
+
+
+def _passes(lessons: Mapping[int, Lesson]) -> Iterator[dict[int, Lesson]]:
+    """Split what is to be read into passes of a bounded number of tokens, equal lengths side by side."""
+    together: dict[int, Lesson] = {}
+    tokens = 0
+    for slot in sorted(lessons, key=lambda slot: (len(lessons[slot].ids), slot)):
+        length = len(lessons[slot].ids)
+        if together and tokens + length > _TOKENS_A_PASS:
+            yield together
+            together, tokens = {}, 0
+        together[slot] = lessons[slot]
+        tokens += length
+    yield together

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from whet.adaptation import LoraAdapter, Trainer
+from whet.adaptation import Trainer
 from whet.control import Meter
 from whet.decoding import score_text
 from whet.engine import Engine, Picked
@@ -144,15 +144,16 @@ class _Measurement:
         meter, engine = Meter(), self.engine
         with meter.phase("select"):
             picked = engine.pick(candidates, n=self.most, selector=selector, adaptive=False)
-        adapter = LoraAdapter.fresh(engine.model, engine.config.lora, seed=self.settings.seed)
-        trainer = Trainer(engine.model, adapter, engine.config.train)
+        bank = engine.bank
+        bank.reset(0, seed=self.settings.seed)
+        trainer = Trainer(engine.model, bank, engine.config.train)
         done = 0
         for n in sorted(self.settings.picks):
             with meter.phase("train"):
-                trainer.run(picked.examples[done:n])
+                trainer.run({0: picked.examples[done:n]})
             done = n
             scoring = Meter()
-            with adapter.attached(engine.model):
+            with bank.using(0):
                 score = self._score(scoring)
             seconds = {**shared, **meter.cost().seconds, **scoring.cost().seconds}
             yield self._record(name, n, float(picked.choice.variances[n]), score, seconds)

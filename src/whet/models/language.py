@@ -12,6 +12,8 @@ from whet.errors import InputError, ModelError
 if TYPE_CHECKING:
     import torch
 
+    from whet.models.packing import Reader
+
 WHET_BASE = "whet-base"
 
 
@@ -65,6 +67,13 @@ class LanguageModel:
                 f"device={device!r} cannot be used: {error}. Give 'cpu' or a device that is there."
             ) from error
         return cls(model, tokenizer, str(name))
+
+    @cached_property
+    def reader(self) -> Reader:
+        """Reads several sequences in one pass."""
+        from whet.models.packing import Reader
+
+        return Reader(self)
 
     @property
     def device(self) -> torch.device:

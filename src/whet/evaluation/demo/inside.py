@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from whet.adaptation import LoraAdapter, Trainer, hold_out
-from whet.adaptation.objective import bits_per_byte, lesson, lesson_nats
+from whet.adaptation import Trainer, hold_out
+from whet.adaptation.objective import lesson, lesson_bits
 from whet.decoding import Sampling, generate, score_text
 from whet.engine import Engine
 from whet.memory import Candidates
@@ -87,10 +87,10 @@ def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Ins
     """
     alone = Engine(engine.model, engine.memory, replace(engine.config, reuse=None, selector="sift"))
     answer = alone.answer(query.text, sampling=Sampling(max_tokens=tokens))
-    steps, adapter = _steps(alone, [pick.example for pick in answer.picks])
+    steps = _steps(alone, [pick.example for pick in answer.picks])
     target = query.target or ""
     before = score_text(engine.model, target, given=query.given).bits_per_byte
-    with adapter.attached(engine.model):
+    with alone.bank.using(0):
         adapted = score_text(engine.model, target, given=query.given).bits_per_byte
     vector = alone.memory.embed([query.text])[0]
     candidates = alone.memory.search(vector, alone.config.candidates)
@@ -114,21 +114,19 @@ def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Ins
     )
 
 
-def _steps(engine: Engine, picks: Sequence[Example]) -> tuple[list[Step], LoraAdapter]:
-    """Take the engine's steps once more, with a look at the loss after each."""
-    import torch
-
+def _steps(engine: Engine, picks: Sequence[Example]) -> list[Step]:
+    """Take the engine's steps once more, with a look at the loss after each; the adapter is then in the bank."""
     config = engine.config
-    adapter = LoraAdapter.fresh(engine.model, config.lora, seed=config.seed)
-    trainer = Trainer(engine.model, adapter, config.train)
+    engine.bank.reset(0, seed=config.seed)
+    trainer = Trainer(engine.model, engine.bank, config.train)
     steps = []
     for example in hold_out(picks)[0] if config.guard else picks:
-        trainer.run([example])
+        trace = trainer.run({0: [example]})[0]
         part = lesson(engine.model, example, config.train.objective)
-        with torch.inference_mode(), adapter.attached(engine.model):
-            after = bits_per_byte(part, lesson_nats(engine.model, part).item())
-        steps.append(Step(example, trainer.losses[-1], after))
-    return steps, adapter
+        with engine.bank.using(0):
+            after = lesson_bits(engine.model, part, virtual=engine.bank.bound.virtual)
+        steps.append(Step(example, trace.losses[-1], after))
+    return steps
 
 
 def _trace(selector: Selector, candidates: Candidates, n: int) -> tuple[float, ...]:

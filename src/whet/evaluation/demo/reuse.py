@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whet.adaptation import LoraAdapter
 from whet.control import Meter
 from whet.decoding import Sampling, generate, score_text
 from whet.engine import Engine
@@ -95,7 +94,8 @@ def _base_record(engine: Engine, pair: Growth, sampling: Sampling) -> Record:
 def _record(engine: Engine, pair: Growth, way: str, answer: Answer) -> Record:
     """What the answer cost, and how well what gave it knows how the text goes on; after a rollback that is the base."""
     cached = None if answer.adapter_id is None else engine.memory.adapters.load(answer.adapter_id)
-    adapter = None if cached is None else LoraAdapter.from_peft(engine.model, *cached)
-    with adapter.attached(engine.model) if adapter else nullcontext():
+    if cached is not None:
+        engine.bank.load_peft(0, *cached)
+    with engine.bank.using(0) if cached is not None else nullcontext():
         bits = score_text(engine.model, pair.target, given=pair.second).bits_per_byte
     return Record(pair.place, pair.place, "second", way, 0, bits, None, dict(answer.cost.seconds))

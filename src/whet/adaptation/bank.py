@@ -1,0 +1,190 @@
+"""Many adapters beside one frozen model, trained and used in the same passes.
+
+Each slot's weights are one row of a matrix. A pass gathers the rows of the slots that it is for, so which other slots
+there are, and in which order, makes no difference to a slot: it has its own first weights, its own mean loss, its own
+clipping and its own optimiser. Slots that are not in a pass cost nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from whet.adaptation.forms.base import Active, Form
+from whet.adaptation.routing import Routing
+from whet.errors import AdapterError, InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class AdapterBank:
+    """Slots for adapters of one form on one model.
+
+    Args:
+        module: the model; its own weights are never written.
+        form: what an adapter is, such as `LoraConfig(r=8)`.
+        slots: how many adapters there is room for.
+
+    Raises:
+        InputError: there is no slot, or the form does not suit the model.
+        ModelError: the model lacks what the form changes.
+    """
+
+    def __init__(self, module: nn.Module, form: Form, *, slots: int = 1) -> None:
+        if slots < 1:
+            raise InputError(f"slots={slots}: a bank has at least 1 slot.")
+        self.module = module
+        self.form = form
+        self.bound = form.bind(module)
+        self.slots = slots
+        weight = next(module.parameters())
+        self.device = weight.device
+        self.weights = torch.zeros(slots, self.bound.layout.size, device=self.device)
+        self._rows = list(self.weights)
+        self._optimisers: dict[int, torch.optim.Optimizer] = {}
+        self._active = Active()
+        self._routed: tuple[int, ...] = ()
+        self._gradients = torch.empty(0)
+        self._room = torch.empty(0)
+
+    def reset(self, slot: int, *, seed: int) -> None:
+        """Give a slot fresh weights, which change nothing yet; they depend on the seed alone."""
+        self.load(slot, self.bound.fresh(torch.Generator().manual_seed(seed)))
+
+    def load(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
+        """Give a slot the weights of an adapter, by the names of the form's layout.
+
+        Raises:
+            AdapterError: a tensor is missing, of another shape, or not finite.
+        """
+        views = self.bound.layout.views(self.weights[slot : slot + 1])
+        for name, view in views.items():
+            given = tensors.get(name)
+            if given is None or given.shape != view.shape[1:] or not bool(given.isfinite().all()):
+                what = "is missing" if given is None else f"is {tuple(given.shape)} with numbers that may not be finite"
+                raise AdapterError(f"slot {slot} cannot be loaded: {name}, {tuple(view.shape[1:])} here, {what}.")
+        for name, view in views.items():
+            view[0].copy_(tensors[name])
+        self._optimisers.pop(slot, None)
+
+    def tensors(self, slot: int) -> dict[str, Tensor]:
+        """A copy of a slot's weights by name, on the CPU."""
+        views = self.bound.layout.views(self.weights[slot : slot + 1])
+        return {name: view[0].detach().to("cpu", copy=True) for name, view in views.items()}
+
+    def to_peft(self, slot: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """A slot's adapter as a folder holds it: settings, and tensors under PEFT's names."""
+        settings, weights = self.bound.to_peft(self.tensors(slot))
+        return {**settings, "inference_mode": True}, weights
+
+    def load_peft(self, slot: int, settings: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+        """Give a slot the adapter of a PEFT folder.
+
+        Raises:
+            AdapterError: it is of another form, damaged, or does not fit the model.
+        """
+        self.load(slot, self.bound.from_peft(settings, weights))
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Within this block the model computes with the slots that are routed; after it, with its own weights alone.
+
+        One model carries one set of hooks, so a model may not be used by several threads meanwhile.
+        """
+        with self.bound.hooked(self._active):
+            try:
+                yield
+            finally:
+                self.release()
+
+    @contextmanager
+    def using(self, slot: int) -> Iterator[None]:
+        """Within this block the model computes with this slot's adapter, whatever it is given."""
+        with self.attached():
+            self.route([slot], [1])
+            yield
+
+    def route(self, slots: Sequence[int], rows: Sequence[int], *, learn: bool = False) -> None:
+        """Say to which slots the rows of the next passes belong: the first `rows[0]` to `slots[0]`, and so on.
+
+        Args:
+            slots: different slots, in the order in which their rows lie in the batch.
+            rows: how many rows each has.
+            learn: whether gradients are wanted.
+
+        Raises:
+            InputError: a slot does not exist or comes twice, or there are no rows for it.
+        """
+        if len(set(slots)) != len(slots) or len(slots) != len(rows) or not set(slots) <= set(range(self.slots)):
+            raise InputError(
+                f"slots={list(slots)}, rows={list(rows)}: give different slots from 0 to {self.slots - 1}, "
+                "and for each its number of rows."
+            )
+        routing = Routing(rows, self.device)
+        tensors = self.bound.layout.views(self._gathered(slots))
+        if learn:
+            gradients = self.bound.layout.views(self._zeroed(len(slots)))
+            for name, tensor in tensors.items():
+                tensors[name] = tensor.detach().requires_grad_(True)
+                tensors[name].grad = gradients[name]
+        self._active.tensors, self._active.routing = tensors, routing
+        self._routed = tuple(slots)
+
+    def release(self) -> None:
+        """Route to no slot: the model computes as without adapters."""
+        self._active.tensors, self._active.routing, self._routed = {}, None, ()
+
+    @property
+    def routing(self) -> Routing:
+        """The rows of the slots that are routed.
+
+        Raises:
+            InputError: none is.
+        """
+        if self._active.routing is None:
+            raise InputError("no slot is routed; call route(slots, rows) first.")
+        return self._active.routing
+
+    def step(self, make: Callable[[list[Tensor]], torch.optim.Optimizer], *, clip: float | None = None) -> list[int]:
+        """Move the routed slots by the gradients that `backward` left, each with its own optimiser.
+
+        Args:
+            make: called with a list of one tensor, makes the optimiser of a slot that has none yet
+                (`lambda rows: torch.optim.Adam(rows, lr=0.003)`); its state lives until the slot is reset or loaded.
+            clip: largest norm of a slot's gradient; longer ones are shortened to it.
+
+        Returns:
+            The slots that were moved: all whose gradient is finite.
+        """
+        norms = torch.linalg.vector_norm(self._gradients, dim=1)
+        if clip is not None:
+            self._gradients.mul_((clip / norms).clamp_(max=1.0)[:, None])
+        moved = []
+        for slot, gradient, norm in zip(self._routed, self._gradients, norms.tolist(), strict=True):
+            if not math.isfinite(norm):
+                continue
+            if slot not in self._optimisers:
+                self._optimisers[slot] = make([self._rows[slot]])
+            self._rows[slot].grad = gradient
+            self._optimisers[slot].step()
+            self._rows[slot].grad = None
+            moved.append(slot)
+        return moved
+
+    def _gathered(self, slots: Sequence[int]) -> Tensor:
+        """The rows of these slots: a view where they lie side by side, else a copy."""
+        first = slots[0]
+        if list(slots) == list(range(first, first + len(slots))):
+            return self.weights[first : first + len(slots)]
+        return self.weights[list(slots)]
+
+    def _zeroed(self, slots: int) -> Tensor:
+        if len(self._room) < slots:
+            self._room = torch.empty(slots, self.bound.layout.size, device=self.device)
+        self._gradients = self._room[:slots].zero_()
+        return self._gradients

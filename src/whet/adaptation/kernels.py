@@ -1,0 +1,90 @@
+"""The low-rank change of a linear map, for the rows of many slots at once, with its gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.autograd import Function
+from torch.nn.functional import linear
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from whet.adaptation.routing import Routing
+
+
+class LowRank(Function):
+    """`y + scale · Bᵀ A x` for each row, with its slot's A and B; `y` is overwritten.
+
+    Written by hand for speed: nothing of the size of `y` is made on the way forward, and of the size of `x` only the
+    gradient on the way back. The gradients are those that autograd finds (tested).
+
+    Shapes: `y (…, out)` contiguous, `x (…, in)`, `a (slots, r, in)`, `b (slots, r, out)`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float, routing: Routing) -> Tensor:
+        rows = x.flatten(0, -2)
+        inner = routing.shrink(a, rows).mul_(scale)
+        routing.expand(y.view(-1, y.shape[-1]), inner, b)
+        ctx.mark_dirty(y)
+        ctx.save_for_backward(x, inner, a, b)
+        ctx.scale, ctx.routing = scale, routing
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, inner, a, b = ctx.saved_tensors
+        routing, rows = ctx.routing, dy.flatten(0, -2).contiguous()
+        d_inner = routing.shrink(b, rows).mul_(ctx.scale)
+        dx = routing.expand(None, d_inner, a).view(x.shape) if ctx.needs_input_grad[1] else None
+        return dy, dx, routing.outer(d_inner, x.flatten(0, -2)), routing.outer(inner, rows), None, None
+
+
+def add_low_rank(y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float, routing: Routing) -> Tensor:
+    """`y (…, out)`, overwritten if it may be, plus the low-rank change of `x (…, in)` by each row's slot."""
+    if y._is_view() or not y.is_contiguous():  # autograd would copy more to keep track of a view
+        y = y.clone(memory_format=torch.contiguous_format)
+    changed: Tensor = LowRank.apply(y, x, a, b, scale, routing)  # type: ignore[no-untyped-call]
+    return changed
+
+
+def frozen_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    """Negative log-likelihood in nats, `(n,)`, of `targets (n,)` under `softmax(weight @ hidden + bias)`.
+
+    The matrix is frozen, so the gradient with respect to `hidden (n, d)` is made on the way forward, a stretch of rows
+    at a time while their logits are in the processor's cache; the logits `(n, V)` never exist whole.
+    """
+    result: Tensor = _FrozenCrossEntropy.apply(hidden, weight, bias, targets)  # type: ignore[no-untyped-call]
+    return result
+
+
+_LOGITS_AT_ONCE = 2**18
+
+
+class _FrozenCrossEntropy(Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+        learns = ctx.needs_input_grad[0]
+        rows = max(1, _LOGITS_AT_ONCE // len(weight)) if hidden.device.type == "cpu" else 4096
+        nats = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
+        gradient = torch.empty_like(hidden) if learns else None
+        for begin in range(0, len(hidden), rows):
+            part = slice(begin, begin + rows)
+            logits = linear(hidden[part], weight, bias).float()
+            chosen = targets[part, None]
+            logs = torch.log_softmax(logits, dim=1)
+            nats[part] = -logs.gather(1, chosen)[:, 0]
+            if gradient is not None:
+                error = logs.exp_()
+                error.scatter_add_(1, chosen, error.new_full((), -1.0).expand(chosen.shape))
+                gradient[part] = error.to(weight.dtype) @ weight
+        if gradient is not None:
+            ctx.save_for_backward(gradient)
+        return nats
+
+    @staticmethod
+    def backward(ctx: Any, d_nats: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * d_nats[:, None].to(gradient.dtype), None, None, None

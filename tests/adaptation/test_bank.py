@@ -1,0 +1,134 @@
+"""A slot comes out as if it had been alone, whatever company it has and whenever it joins."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whet.adaptation import AdapterBank, LoraConfig, TrainConfig, Trainer
+from whet.errors import AdapterError, InputError
+from whet.models import LanguageModel
+from whet.types import Example
+
+WORDS = ("river", "stone", "def f(x):", "return", "the", "round", "plain", "for name in names:")
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(lambda words: Example(target=" ".join(words)))
+jobs = st.lists(st.lists(texts, min_size=1, max_size=4), min_size=1, max_size=5)
+CONFIG = TrainConfig(lr=0.01, clip=1.0)
+
+
+def distance(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
+    """Norm of the difference over the norm."""
+    a, b = (torch.cat([tensor.flatten() for tensor in tensors.values()]) for tensors in (one, two))
+    return float((a - b).norm() / a.norm())
+
+
+def alone(model: LanguageModel, examples: list[Example], seed: int) -> dict[str, torch.Tensor]:
+    bank = AdapterBank(model.module, LoraConfig(r=2))
+    bank.reset(0, seed=seed)
+    Trainer(model, bank, CONFIG).run({0: examples})
+    return bank.tensors(0)
+
+
+@settings(max_examples=15)
+@given(jobs=jobs, order=st.randoms())
+def test_alone_equals_together(tiny_model: LanguageModel, jobs: list[list[Example]], order) -> None:
+    bank = AdapterBank(tiny_model.module, LoraConfig(r=2), slots=len(jobs))
+    slots = list(range(len(jobs)))
+    order.shuffle(slots)
+    for slot, seed in zip(slots, range(len(jobs)), strict=True):
+        bank.reset(slot, seed=seed)
+    Trainer(tiny_model, bank, CONFIG).run(dict(zip(slots, jobs, strict=True)))
+    for slot, seed, job in zip(slots, range(len(jobs)), jobs, strict=True):
+        assert distance(alone(tiny_model, job, seed), bank.tensors(slot)) < 1e-4
+
+
+def test_a_slot_may_join_late_and_others_stay_as_they_are(tiny_llama: LanguageModel) -> None:
+    first, second = [Example(target="one two three")] * 3, [Example(target="four five six seven")] * 2
+    bank = AdapterBank(tiny_llama.module, LoraConfig(r=2), slots=3)
+    for slot in range(3):
+        bank.reset(slot, seed=slot)
+    untouched = bank.tensors(1)
+    trainer = Trainer(tiny_llama, bank, CONFIG)
+    trainer.run({0: first[:1]})
+    trainer.run({2: second, 0: first[1:]})
+    assert distance(alone(tiny_llama, first, 0), bank.tensors(0)) < 1e-4
+    assert distance(alone(tiny_llama, second, 2), bank.tensors(2)) < 1e-4
+    assert distance(untouched, bank.tensors(1)) == 0
+
+
+def test_a_slot_that_diverges_stops_and_the_others_go_on(tiny_llama: LanguageModel) -> None:
+    job = [Example(target="one two three")] * 3
+    bank = AdapterBank(tiny_llama.module, LoraConfig(r=2), slots=2)
+    for slot in range(2):
+        bank.reset(slot, seed=slot)
+    bank.weights[1] = 1e30  # the first loss overflows
+    before = bank.tensors(1)
+    traces = Trainer(tiny_llama, bank, CONFIG).run({0: job, 1: job})
+    assert traces[1].steps == 0
+    assert "not finite in step 1" in traces[1].failed
+    assert distance(before, bank.tensors(1)) == 0
+    assert traces[0].steps == 3
+    assert distance(alone(tiny_llama, job, 0), bank.tensors(0)) < 1e-4
+
+
+def test_rows_go_to_their_slots_in_a_plain_network() -> None:
+    """Linear layers and convolutions of any module, with a loss and a loop of one's own."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 4, 3, padding=1, stride=2), torch.nn.Flatten(), torch.nn.Linear(16, 3)
+    ).requires_grad_(False)
+    x, y = torch.randn(5, 2, 4, 4), torch.randn(5, 3)
+    form = LoraConfig(r=2, target_modules=("0", "2"))
+
+    def train(slots: dict[int, slice], size: int) -> AdapterBank:
+        bank = AdapterBank(net, form, slots=size)
+        for slot in range(size):
+            bank.reset(slot, seed=slot)
+        rows = torch.cat([torch.arange(5)[part] for part in slots.values()])
+        with bank.attached():
+            for _ in range(3):
+                bank.route(list(slots), [part.stop - part.start for part in slots.values()], learn=True)
+                loss = (net(x[rows]) - y[rows]).square().mean(1)
+                bank.routing.mean(loss).sum().backward()
+                bank.step(lambda tensors: torch.optim.AdamW(tensors, lr=0.01))
+        return bank
+
+    together = train({1: slice(2, 5), 0: slice(0, 2)}, 2)
+    only = train({1: slice(2, 5)}, 2)
+    assert distance(only.tensors(1), together.tensors(1)) < 1e-5
+    assert distance(only.tensors(0), together.tensors(0)) > 0.01
+
+
+def test_a_fresh_bank_changes_nothing_and_a_released_one_neither(tiny_model: LanguageModel) -> None:
+    ids = torch.tensor([[1, 2, 3]])
+    with torch.inference_mode():
+        before = tiny_model.module(ids).logits
+        bank = AdapterBank(tiny_model.module, LoraConfig())
+        with bank.using(0):
+            assert torch.equal(tiny_model.module(ids).logits, before)
+        bank.weights.fill_(0.1)
+        with bank.attached():
+            assert torch.equal(tiny_model.module(ids).logits, before)
+        assert torch.equal(tiny_model.module(ids).logits, before)
+
+
+def test_wrong_use_is_named(tiny_llama: LanguageModel) -> None:
+    bank = AdapterBank(tiny_llama.module, LoraConfig(r=2), slots=2)
+    with pytest.raises(InputError, match="slots=0"):
+        AdapterBank(tiny_llama.module, LoraConfig(), slots=0)
+    with pytest.raises(InputError, match="r=33 is above the size"):
+        AdapterBank(tiny_llama.module, LoraConfig(r=33))
+    with pytest.raises(InputError, match=r"layers=3.*from 1 to 2"):
+        AdapterBank(tiny_llama.module, LoraConfig(layers=3))
+    for slots, rows in (([0, 0], [1, 1]), ([2], [1]), ([0], [1, 1])):
+        with pytest.raises(InputError, match="different slots from 0 to 1"):
+            bank.route(slots, rows)
+    with pytest.raises(InputError, match="call route"):
+        _ = bank.routing
+    tensors = bank.tensors(0)
+    name = next(iter(tensors))
+    for wrong in ({}, {**tensors, name: tensors[name][:, :1]}, {**tensors, name: tensors[name] * float("nan")}):
+        with pytest.raises(AdapterError, match="slot 0 cannot be loaded"):
+            bank.load(0, wrong)

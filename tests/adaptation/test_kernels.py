@@ -1,0 +1,50 @@
+"""Hand-written gradients against those that autograd finds."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from whet.adaptation.kernels import add_low_rank, frozen_cross_entropy
+from whet.adaptation.routing import Routing
+
+CPU = torch.device("cpu")
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("rows", [[3, 3, 3], [1, 4, 2], [5]])
+@pytest.mark.parametrize("view", [True, False])
+def test_low_rank_change_and_its_gradients(rows: list[int], view: bool) -> None:
+    n, r, n_in, n_out, scale = sum(rows), 2, 4, 5, 0.7
+    routing = Routing(rows, CPU)
+    leaves = [random(1, n, n_in, seed=0), random(len(rows), r, n_in, seed=1), random(len(rows), r, n_out, seed=2)]
+    weight, direction = random(n_out, n_in, seed=3), random(1, n, n_out, seed=4)
+    x, a, b = (leaf.clone().requires_grad_() for leaf in leaves)
+    y = (x.view(n, n_in) @ weight.T).view(1, n, n_out) if view else torch.nn.functional.linear(x, weight)
+    ours = add_low_rank(y, x, a, b, scale, routing)
+    ours.backward(direction)
+    x2, a2, b2 = (leaf.clone().requires_grad_() for leaf in leaves)
+    changes = [part @ down.T @ up for part, down, up in zip(x2[0].split(rows), a2, b2, strict=True)]
+    plain = x2 @ weight.T + scale * torch.cat(changes)[None]
+    plain.backward(direction)
+    torch.testing.assert_close(ours, plain)
+    for one, two in ((x, x2), (a, a2), (b, b2)):
+        torch.testing.assert_close(one.grad, two.grad)
+
+
+@pytest.mark.parametrize("biased", [True, False])
+def test_cross_entropy_and_its_gradient_equal_those_of_torch(biased: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whet.adaptation.kernels._LOGITS_AT_ONCE", 3 * 11)  # several stretches, the last one short
+    weight, bias = random(11, 4, seed=0).float(), random(11, seed=1).float() if biased else None
+    targets = torch.tensor([3, 0, 10, 5, 5, 1, 2])
+    each = random(7, seed=3).float()
+    one, two = (random(7, 4, seed=2).float().requires_grad_() for _ in range(2))
+    ours = frozen_cross_entropy(one, weight, bias, targets)
+    plain = torch.nn.functional.cross_entropy(torch.nn.functional.linear(two, weight, bias), targets, reduction="none")
+    torch.testing.assert_close(ours, plain)
+    (ours * each).sum().backward()
+    (plain * each).sum().backward()
+    torch.testing.assert_close(one.grad, two.grad)
