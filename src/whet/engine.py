@@ -191,13 +191,14 @@ class Engine:
         limit = self._time_limit(budget, meter, sampling)
         with meter.phase("train"):
             self.bank.reset(0, seed=config.seed)
-            trace = Trainer(self.model, self.bank, config.train).run({0: to_learn}, stop=limit)[0]
+            trainer = Trainer(self.model, self.bank, config.train)
+            trace = trainer.run({0: to_learn}, stop=limit)[0]
         steps = trace.steps
         self._count(meter, "train", trace.tokens, passes=2)
         guard = GuardReport("skipped", None, None, "no pick could be held out" if config.guard else "turned off")
         if held_out is not None and steps:
             with meter.phase("guard"):
-                guard = adaptation.check(self.model, self.bank, 0, held_out, config.train.objective)
+                guard = adaptation.check(self.model, self.bank, 0, held_out, trainer.objective)
         helps = steps > 0 and guard.status != "rolled_back"
         adapter_id = None
         if helps and config.reuse is not None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whet.adaptation import AdapterBank, LoraConfig, TrainConfig, Trainer, check, hold_out
+from whet.adaptation import OBJECTIVES, AdapterBank, LoraConfig, TrainConfig, Trainer, check, hold_out
 from whet.models import LanguageModel
 from whet.types import Example
 
@@ -36,7 +36,7 @@ def trained(model: LanguageModel) -> AdapterBank:
 
 
 def test_keeps_what_helps(tiny_llama: LanguageModel) -> None:
-    report = check(tiny_llama, trained(tiny_llama), 0, HELD_OUT, "all")
+    report = check(tiny_llama, trained(tiny_llama), 0, HELD_OUT, OBJECTIVES["all"]())
     assert report.status == "kept"
     assert report.after < report.before
 
@@ -45,7 +45,7 @@ def test_rolls_back_what_harms(tiny_llama: LanguageModel) -> None:
     bank = trained(tiny_llama)
     # away from what it learnt
     bank.load(0, {name: -tensor if name.endswith(".B") else tensor for name, tensor in bank.tensors(0).items()})
-    report = check(tiny_llama, bank, 0, HELD_OUT, "all")
+    report = check(tiny_llama, bank, 0, HELD_OUT, OBJECTIVES["all"]())
     assert report.status == "rolled_back"
     assert report.after > report.before
 
@@ -53,4 +53,4 @@ def test_rolls_back_what_harms(tiny_llama: LanguageModel) -> None:
 def test_rolls_back_what_is_not_finite(tiny_llama: LanguageModel) -> None:
     bank = trained(tiny_llama)
     bank.weights.fill_(float("nan"))
-    assert check(tiny_llama, bank, 0, HELD_OUT, "all").status == "rolled_back"
+    assert check(tiny_llama, bank, 0, HELD_OUT, OBJECTIVES["all"]()).status == "rolled_back"

@@ -4,13 +4,24 @@ from typing import TYPE_CHECKING, Any
 
 from whet.adaptation.forms import Form, LoraConfig
 from whet.adaptation.guard import check, hold_out
-from whet.adaptation.objective import Objective
+from whet.adaptation.objectives import OBJECTIVES, Objective
 from whet.adaptation.trainer import Trace, TrainConfig, Trainer
 
 if TYPE_CHECKING:
     from whet.adaptation.bank import AdapterBank
 
-__all__ = ["AdapterBank", "Form", "LoraConfig", "Objective", "Trace", "TrainConfig", "Trainer", "check", "hold_out"]
+__all__ = [
+    "OBJECTIVES",
+    "AdapterBank",
+    "Form",
+    "LoraConfig",
+    "Objective",
+    "Trace",
+    "TrainConfig",
+    "Trainer",
+    "check",
+    "hold_out",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from whet.adaptation.objective import Objective, lesson, lesson_bits
+from whet.adaptation.objectives.base import Objective, lesson_bits
 from whet.types import Example, GuardReport
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ def hold_out(examples: Sequence[Example]) -> tuple[list[Example], Example | None
 
 def check(model: LanguageModel, bank: AdapterBank, slot: int, held_out: Example, objective: Objective) -> GuardReport:
     """Compare the loss on the held-out pick with and without the adapter; `rolled_back` if it rose or is not finite."""
-    part = lesson(model, held_out, objective)
-    before = lesson_bits(model, part)
+    part = objective.lesson(model, held_out)
+    before = lesson_bits(model, objective, part)
     with bank.using(slot):
-        after = lesson_bits(model, part, virtual=bank.bound.virtual)
+        after = lesson_bits(model, objective, part, virtual=bank.bound.virtual)
     kept = after <= before  # false for NaN as well
     return GuardReport(
         status="kept" if kept else "rolled_back",

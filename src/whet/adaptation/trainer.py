@@ -6,9 +6,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from whet.adaptation.objective import Lesson, Objective, lesson, lesson_losses, read_lessons
+from whet.adaptation.objectives import OBJECTIVES, Lesson, Objective
+from whet.adaptation.objectives.base import read_lessons
 from whet.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,19 +28,19 @@ class TrainConfig:
 
     Attributes:
         lr: learning rate of Adam, constant.
-        objective: learn `all` tokens of an example, or its `completion` (the target) only.
+        objective: one of `OBJECTIVES`: learn `all` tokens of an example, or its `completion` (the target) only.
         clip: largest norm of a gradient; longer ones are shortened to it. None leaves them as they are.
     """
 
     lr: float = 3e-3
-    objective: Objective = "all"
+    objective: str = "all"
     clip: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise InputError(f"lr={self.lr}: the learning rate is a positive number, such as 0.003.")
-        if self.objective not in get_args(Objective):
-            raise InputError(f"objective={self.objective!r}: give one of {', '.join(get_args(Objective))}.")
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"objective={self.objective!r}: give one of {', '.join(OBJECTIVES)}.")
         if self.clip is not None and not self.clip > 0:
             raise InputError(f"clip={self.clip}: give a positive number, or None not to clip.")
 
@@ -70,12 +71,21 @@ class Trainer:
     Source: Hübotter et al. 2025, arXiv 2410.08020: one step a pick, in pick order, batch of one, back to the base
     model after each query. They train all weights, one query at a time; here only adapters move, and a step of many
     queries is one pass. A slot comes out as if it had been trained alone.
+
+    Args:
+        model: the frozen model.
+        bank: slots on that model.
+        config: how they are trained.
+        objective: what is minimised, where a name in the configuration does not say enough.
     """
 
-    def __init__(self, model: LanguageModel, bank: AdapterBank, config: TrainConfig) -> None:
+    def __init__(
+        self, model: LanguageModel, bank: AdapterBank, config: TrainConfig, *, objective: Objective | None = None
+    ) -> None:
         self.model = model
         self.bank = bank
         self.config = config
+        self.objective = objective or OBJECTIVES[config.objective]()
 
     def run(
         self, examples: Mapping[int, Sequence[Example]], *, stop: Callable[[int], bool] | None = None
@@ -89,7 +99,7 @@ class Trainer:
 
         traces = {slot: Trace() for slot in examples}
         waiting = {
-            slot: deque(lesson(self.model, example, self.config.objective) for example in those)
+            slot: deque(self.objective.lesson(self.model, example) for example in those)
             for slot, those in examples.items()
         }
         taken = 0
@@ -110,7 +120,7 @@ class Trainer:
         batch = read_lessons(reader, list(lessons.values()), virtual=self.bank.bound.virtual)
         self.bank.route(list(lessons), batch.rows, learn=True)
         hidden = reader.hidden(batch)
-        losses = lesson_losses(reader, hidden, batch, list(lessons.values()))
+        losses = self.objective.losses(reader, hidden, batch, list(lessons.values()))
         losses.sum().backward()
         moved = self.bank.step(self._optimiser, clip=self.config.clip)
         for slot, loss in zip(lessons, losses.tolist(), strict=True):

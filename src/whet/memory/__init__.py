@@ -1,6 +1,9 @@
 """Examples on disk with their embeddings: reading them from files, embedding, storing, searching."""
 
-from whet.memory.adapters import AdapterCache, CachedAdapter, Provenance
+from whet.memory.adapter_merge import compress_lora, merge_lora, merge_weights
+from whet.memory.adapter_records import AdapterRecord, Provenance
+from whet.memory.adapter_thresholds import Thresholds, calibrate_thresholds
+from whet.memory.adapters import AdapterCache, CachedAdapter, Lookup
 from whet.memory.adding import Added
 from whet.memory.base import Embedder
 from whet.memory.chunking import Chunk, chunk_text
@@ -12,6 +15,7 @@ from whet.memory.store import Memory
 
 __all__ = [
     "AdapterCache",
+    "AdapterRecord",
     "Added",
     "CachedAdapter",
     "Candidates",
@@ -19,12 +23,18 @@ __all__ = [
     "Embedder",
     "Forgotten",
     "HiddenStateEmbedder",
+    "Lookup",
     "Memory",
     "Provenance",
     "SentenceEmbedder",
+    "Thresholds",
+    "calibrate_thresholds",
     "chunk_text",
+    "compress_lora",
     "forget",
     "load_embedder",
+    "merge_lora",
+    "merge_weights",
     "read_files",
     "read_jsonl",
     "read_parquet",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from whet.adaptation import Trainer, hold_out
-from whet.adaptation.objective import lesson, lesson_bits
+from whet.adaptation.objectives.base import lesson_bits
 from whet.decoding import Sampling, generate, score_text
 from whet.engine import Engine
 from whet.memory import Candidates
@@ -122,9 +122,9 @@ def _steps(engine: Engine, picks: Sequence[Example]) -> list[Step]:
     steps = []
     for example in hold_out(picks)[0] if config.guard else picks:
         trace = trainer.run({0: [example]})[0]
-        part = lesson(engine.model, example, config.train.objective)
+        part = trainer.objective.lesson(engine.model, example)
         with engine.bank.using(0):
-            after = lesson_bits(engine.model, part, virtual=engine.bank.bound.virtual)
+            after = lesson_bits(engine.model, trainer.objective, part, virtual=engine.bank.bound.virtual)
         steps.append(Step(example, trace.losses[-1], after))
     return steps
 

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from whet.adaptation.objective import lesson, lesson_losses, read_lessons
+from whet.adaptation import OBJECTIVES
+from whet.adaptation.objectives.base import read_lessons
 from whet.errors import InputError
 from whet.models import LanguageModel
 from whet.types import Example
@@ -22,12 +23,12 @@ def plain_nats(model: LanguageModel, ids: list[int], learnt: int) -> float:
 @pytest.mark.parametrize("objective", ["all", "completion"])
 def test_loss_equals_plain_sum(tiny_model: LanguageModel, objective) -> None:
     example = Example(input="question: two and two?\n", target="four")
-    part = lesson(tiny_model, example, objective)
+    part = OBJECTIVES[objective]().lesson(tiny_model, example)
     question, answer = tiny_model.encode(example.input), tiny_model.encode(example.target)
     learnt = len(answer) + (len(question) if objective == "all" else 0)
     with torch.inference_mode():
         reader, batch = tiny_model.reader, read_lessons(tiny_model.reader, [part, part])
-        nats, again = lesson_losses(reader, reader.hidden(batch), batch, [part, part]).tolist()
+        nats, again = OBJECTIVES[objective]().losses(reader, reader.hidden(batch), batch, [part, part]).tolist()
         assert nats == pytest.approx(plain_nats(tiny_model, [tiny_model.start, *question, *answer], learnt), rel=1e-4)
         assert nats == pytest.approx(again)
     assert part.bytes == len((example.text if objective == "all" else example.target).encode())
@@ -41,16 +42,16 @@ def test_long_examples_fit_the_context(tiny_llama: LanguageModel, objective) -> 
         Example(input="long words " * 500, target="short"),
         Example(input="long words " * 500, target="long words " * 500),
     ):
-        part = lesson(tiny_llama, example, objective)
+        part = OBJECTIVES[objective]().lesson(tiny_llama, example)
         assert len(part.ids) == tiny_llama.context
         assert part.learnt >= 1
 
 
 def test_input_gives_way_to_the_target_only_in_part(tiny_llama: LanguageModel) -> None:
-    part = lesson(tiny_llama, Example(input="in " * 500, target="out " * 500), "completion")
+    part = OBJECTIVES["completion"]().lesson(tiny_llama, Example(input="in " * 500, target="out " * 500))
     assert part.learnt == tiny_llama.context - 1 - (tiny_llama.context - 1) // 2
 
 
 def test_empty_target_is_refused(tiny_llama: LanguageModel) -> None:
     with pytest.raises(InputError, match="empty target"):
-        lesson(tiny_llama, Example(input="question", target=""), "all")
+        OBJECTIVES["all"]().lesson(tiny_llama, Example(input="question", target=""))
