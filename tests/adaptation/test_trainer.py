@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from whet.adaptation import AdapterBank, LoraConfig, Trace, TrainConfig, Trainer
+from whet.adaptation import AdapterBank, Job, LoraConfig, Trace, TrainConfig, Trainer
 from whet.errors import InputError
 from whet.models import LanguageModel
 from whet.types import Example
@@ -52,6 +52,46 @@ def test_many_tokens_are_read_in_several_passes(tiny_llama: LanguageModel, monke
     for one, two in zip(together, tensors(), strict=True):
         for name in one:
             torch.testing.assert_close(one[name], two[name], atol=1e-5, rtol=1e-4)
+
+
+def test_jobs_beyond_the_slots_wait_their_turn(tiny_llama: LanguageModel) -> None:
+    jobs = [Job([EXAMPLE] * n, seed=n) for n in (3, 1, 2, 1, 0)]
+    bank = AdapterBank(tiny_llama.module, LoraConfig(r=2), slots=2)
+    done = {one.job: one for one in Trainer(tiny_llama, bank, TrainConfig(lr=0.02)).run_jobs(jobs)}
+    assert {number: one.trace.steps for number, one in done.items()} == {0: 3, 1: 1, 2: 2, 3: 1, 4: 0}
+    for number, job in enumerate(jobs):
+        alone = AdapterBank(tiny_llama.module, LoraConfig(r=2))
+        alone.reset(0, seed=job.seed)
+        Trainer(tiny_llama, alone, TrainConfig(lr=0.02)).run({0: job.examples})
+        for name, tensor in alone.tensors(0).items():
+            torch.testing.assert_close(done[number].tensors[name], tensor, atol=1e-5, rtol=1e-4)
+
+
+def test_a_slot_may_leave_early(tiny_llama: LanguageModel) -> None:
+    bank = AdapterBank(tiny_llama.module, LoraConfig(r=2), slots=2)
+    for slot in range(2):
+        bank.reset(slot, seed=slot)
+    traces = Trainer(tiny_llama, bank, TrainConfig()).run(
+        {0: [EXAMPLE] * 4, 1: [EXAMPLE] * 4}, leave=lambda slot, trace: slot == 1 and trace.steps == 2
+    )
+    assert [traces[slot].steps for slot in (0, 1)] == [4, 2]
+
+
+def test_every_second_step_on_the_same_example_may_reuse_the_gradient(tiny_llama: LanguageModel) -> None:
+    """The same by hand: Adam gets each fresh gradient twice."""
+    bank = AdapterBank(tiny_llama.module, LoraConfig(r=2))
+    bank.reset(0, seed=1)
+    config = TrainConfig(lr=0.02, reuse_gradients=True)
+    trace = Trainer(tiny_llama, bank, config).run({0: [EXAMPLE] * 4})[0]
+    assert trace.steps == 4
+    assert trace.tokens == 2 * (1 + len(tiny_llama.encode(EXAMPLE.text)))
+    again = AdapterBank(tiny_llama.module, LoraConfig(r=2))
+    again.reset(0, seed=1)
+    trainer = Trainer(tiny_llama, again, TrainConfig(lr=0.02))
+    for _ in range(2):
+        trainer.run({0: [EXAMPLE]})
+        again.nudge(0, again.gradient(0), trainer._optimiser)
+    assert all(torch.equal(tensor, again.tensors(0)[name]) for name, tensor in bank.tensors(0).items())
 
 
 @pytest.mark.parametrize("wrong", [{"lr": 0.0}, {"lr": float("inf")}, {"objective": "some"}, {"clip": 0.0}])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from whet.adaptation.forms import Form, LoraConfig
 from whet.adaptation.guard import check, hold_out
 from whet.adaptation.objectives import OBJECTIVES, Objective
-from whet.adaptation.trainer import Trace, TrainConfig, Trainer
+from whet.adaptation.trainer import Done, Job, Trace, TrainConfig, Trainer
 
 if TYPE_CHECKING:
     from whet.adaptation.bank import AdapterBank
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 __all__ = [
     "OBJECTIVES",
     "AdapterBank",
+    "Done",
     "Form",
+    "Job",
     "LoraConfig",
     "Objective",
     "Trace",

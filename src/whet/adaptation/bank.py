@@ -168,13 +168,21 @@ class AdapterBank:
         for slot, gradient, norm in zip(self._routed, self._gradients, norms.tolist(), strict=True):
             if not math.isfinite(norm):
                 continue
-            if slot not in self._optimisers:
-                self._optimisers[slot] = make([self._rows[slot]])
-            self._rows[slot].grad = gradient
-            self._optimisers[slot].step()
-            self._rows[slot].grad = None
+            self.nudge(slot, gradient, make)
             moved.append(slot)
         return moved
+
+    def gradient(self, place: int) -> Tensor:
+        """A copy of the gradient that the last step of the slot routed at this place went along, `(size,)`."""
+        return self._gradients[place].clone()
+
+    def nudge(self, slot: int, gradient: Tensor, make: Callable[[list[Tensor]], torch.optim.Optimizer]) -> None:
+        """Move a slot along a given gradient `(size,)` with its own optimiser; see `step`."""
+        if slot not in self._optimisers:
+            self._optimisers[slot] = make([self._rows[slot]])
+        self._rows[slot].grad = gradient
+        self._optimisers[slot].step()
+        self._rows[slot].grad = None
 
     def _gathered(self, slots: Sequence[int]) -> Tensor:
         """The rows of these slots: a view where they lie side by side, else a copy."""

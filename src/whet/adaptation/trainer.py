@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from whet.adaptation.objectives import OBJECTIVES, Lesson, Objective
 from whet.adaptation.objectives.base import read_lessons
+from whet.adaptation.prefixes import Prefixes
 from whet.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from whet.adaptation.bank import AdapterBank
     from whet.models import LanguageModel
@@ -30,11 +33,17 @@ class TrainConfig:
         lr: learning rate of Adam, constant.
         objective: one of `OBJECTIVES`: learn `all` tokens of an example, or its `completion` (the target) only.
         clip: largest norm of a gradient; longer ones are shortened to it. None leaves them as they are.
+        reuse_gradients: when an example comes again right after itself, take every second step by the gradient of the
+            step before (HullFT, arXiv 2605.30337): half the time for such steps, and not quite the same adapter.
+        checkpointing: keep only what enters each block and compute the rest again on the way back: long examples then
+            need less memory, and a step a third more time.
     """
 
     lr: float = 3e-3
     objective: str = "all"
     clip: float | None = None
+    reuse_gradients: bool = False
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.lr) and self.lr > 0):
@@ -65,6 +74,44 @@ class Trace:
         return len(self.losses) - (self.failed is not None)
 
 
+@dataclass(frozen=True)
+class Job:
+    """What one adapter learns.
+
+    Attributes:
+        examples: one gradient step each, in order.
+        seed: of its first weights.
+    """
+
+    examples: Sequence[Example]
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Done:
+    """An adapter that has been trained.
+
+    Attributes:
+        job: number of its job, from 0.
+        tensors: its weights, for `AdapterBank.load`.
+        trace: what happened.
+    """
+
+    job: int
+    tensors: dict[str, Tensor]
+    trace: Trace
+
+
+@dataclass
+class _Course:
+    """A slot at work: the lessons ahead, the last one and its gradient."""
+
+    ahead: deque[Lesson]
+    trace: Trace = field(default_factory=Trace)
+    last: Lesson | None = None
+    gradient: Tensor | None = None
+
+
 class Trainer:
     """Trains the slots of a bank on a frozen language model; the state of a slot's Adam lives until the slot is reset.
 
@@ -77,60 +124,135 @@ class Trainer:
         bank: slots on that model.
         config: how they are trained.
         objective: what is minimised, where a name in the configuration does not say enough.
+        prefixes: where to keep what the blocks below the adapters make of the examples, for adapters in the last
+            blocks only; a store of its own if not given.
     """
 
     def __init__(
-        self, model: LanguageModel, bank: AdapterBank, config: TrainConfig, *, objective: Objective | None = None
+        self,
+        model: LanguageModel,
+        bank: AdapterBank,
+        config: TrainConfig,
+        *,
+        objective: Objective | None = None,
+        prefixes: Prefixes | None = None,
     ) -> None:
         self.model = model
         self.bank = bank
         self.config = config
         self.objective = objective or OBJECTIVES[config.objective]()
+        first = bank.bound.first_block
+        if prefixes is not None and prefixes.block != first:
+            raise InputError(
+                f"the prefixes end before block {prefixes.block}, but the adapters begin in block {first}."
+            )
+        self._prefixes = prefixes or Prefixes(model, first)
 
     def run(
-        self, examples: Mapping[int, Sequence[Example]], *, stop: Callable[[int], bool] | None = None
+        self,
+        examples: Mapping[int, Sequence[Example]],
+        *,
+        stop: Callable[[int], bool] | None = None,
+        leave: Callable[[int, Trace], bool] | None = None,
     ) -> dict[int, Trace]:
-        """Take a step on each slot's next example until all are used up or `stop(steps so far)` says enough.
+        """Take a step on each slot's next example until all are used up.
+
+        Args:
+            examples: by slot.
+            stop: asked before each step with the number of steps so far; True ends training.
+            leave: asked after each step with a slot and what happened to it; True ends the training of that slot.
 
         Raises:
             InputError: an example has no target.
         """
+        courses = {slot: self._course(those) for slot, those in examples.items()}
+        taken = 0
+        with self.bank.attached():
+            while any(course.ahead for course in courses.values()) and not (stop is not None and stop(taken)):
+                self._step({slot: course for slot, course in courses.items() if course.ahead})
+                taken += 1
+                for slot, course in courses.items():
+                    if leave is not None and course.ahead and leave(slot, course.trace):
+                        course.ahead.clear()
+        return {slot: course.trace for slot, course in courses.items()}
+
+    def run_jobs(self, jobs: Iterable[Job]) -> Iterator[Done]:
+        """Train any number of adapters, as many at a time as the bank has slots; each comes as soon as it is done.
+
+        A slot that is free takes the next job at once, so that short jobs do not wait for long ones.
+
+        Raises:
+            InputError: an example has no target.
+        """
+        waiting = iter(enumerate(jobs))
+        at_work: dict[int, tuple[int, _Course]] = {}
+        while True:
+            for slot in sorted(set(range(self.bank.slots)) - at_work.keys()):
+                number, job = next(waiting, (0, None))
+                if job is None:
+                    break
+                self.bank.reset(slot, seed=job.seed)
+                at_work[slot] = number, self._course(job.examples)
+            if not at_work:
+                return
+            busy = {slot: course for slot, (_, course) in at_work.items() if course.ahead}
+            if busy:
+                with self.bank.attached():
+                    self._step(busy)
+            for slot in [slot for slot, (_, course) in at_work.items() if not course.ahead]:
+                number, course = at_work.pop(slot)
+                yield Done(number, self.bank.tensors(slot), course.trace)
+
+    def _course(self, examples: Sequence[Example]) -> _Course:
+        return _Course(deque(self.objective.lesson(self.model, example) for example in examples))
+
+    def _step(self, courses: Mapping[int, _Course]) -> None:
+        """Take one step for each of these slots."""
+        lessons = {slot: course.ahead.popleft() for slot, course in courses.items()}
+        again = {slot for slot, lesson in lessons.items() if self._repeats(courses[slot], lesson)}
+        for slot in again:
+            self._again(slot, courses[slot])
+        for together in _passes({slot: lesson for slot, lesson in lessons.items() if slot not in again}):
+            self._learn(together, courses)
+
+    def _learn(self, lessons: Mapping[int, Lesson], courses: Mapping[int, _Course]) -> None:
+        """A pass for these slots, there and back, and a step of each along its gradient."""
         import torch
 
-        traces = {slot: Trace() for slot in examples}
-        waiting = {
-            slot: deque(self.objective.lesson(self.model, example) for example in those)
-            for slot, those in examples.items()
-        }
-        taken = 0
-        with self.bank.attached(), torch.enable_grad():
-            while any(waiting.values()) and not (stop is not None and stop(taken)):
-                ahead = {slot: left.popleft() for slot, left in waiting.items() if left}
-                for together in _passes(ahead):
-                    self._step(together, traces)
-                for slot, trace in traces.items():
-                    if trace.failed:
-                        waiting[slot].clear()
-                taken += 1
-        return traces
-
-    def _step(self, lessons: Mapping[int, Lesson], traces: Mapping[int, Trace]) -> None:
-        """Take one step for each of these slots, in one pass."""
-        reader = self.model.reader
-        batch = read_lessons(reader, list(lessons.values()), virtual=self.bank.bound.virtual)
+        reader, virtual = self.model.reader, self.bank.bound.virtual
+        batch = read_lessons(reader, list(lessons.values()), virtual=virtual)
+        first = self.bank.bound.first_block
+        prefix = self._prefixes.get([lesson.ids[:-1] for lesson in lessons.values()]) if first else None
         self.bank.route(list(lessons), batch.rows, learn=True)
-        hidden = reader.hidden(batch)
-        losses = self.objective.losses(reader, hidden, batch, list(lessons.values()))
-        losses.sum().backward()
+        saving = reader.checkpointing(batch) if self.config.checkpointing else nullcontext()
+        with torch.enable_grad(), saving:
+            hidden = reader.hidden(batch, prefix=prefix, block=first)
+            losses = self.objective.losses(reader, hidden, batch, list(lessons.values()))
+            losses.sum().backward()
         moved = self.bank.step(self._optimiser, clip=self.config.clip)
-        for slot, loss in zip(lessons, losses.tolist(), strict=True):
-            trace = traces[slot]
-            trace.losses.append(lessons[slot].bits_per_byte(loss))
-            trace.tokens += len(lessons[slot].ids)
+        for place, (slot, loss) in enumerate(zip(lessons, losses.tolist(), strict=True)):
+            course, lesson = courses[slot], lessons[slot]
+            course.trace.losses.append(lesson.bits_per_byte(loss))
+            course.trace.tokens += len(lesson.ids)
+            course.last = lesson
+            if self.config.reuse_gradients:
+                course.gradient = self.bank.gradient(place)
             if slot not in moved:
-                trace.failed = f"the loss or its gradient is not finite in step {len(trace.losses)} (loss {loss})"
+                steps = len(course.trace.losses)
+                course.trace.failed = f"the loss or its gradient is not finite in step {steps} (loss {loss})"
+                course.ahead.clear()
 
-    def _optimiser(self, rows: list[torch.Tensor]) -> torch.optim.Optimizer:
+    def _repeats(self, course: _Course, lesson: Lesson) -> bool:
+        return course.gradient is not None and course.last == lesson
+
+    def _again(self, slot: int, course: _Course) -> None:
+        """A step along the gradient of the step before, which is then used up."""
+        assert course.gradient is not None
+        self.bank.nudge(slot, course.gradient, self._optimiser)
+        course.gradient = None
+        course.trace.losses.append(course.trace.losses[-1])
+
+    def _optimiser(self, rows: list[Tensor]) -> torch.optim.Optimizer:
         import torch
 
         return torch.optim.Adam(rows, lr=self.config.lr, fused=True)
@@ -147,4 +269,5 @@ def _passes(lessons: Mapping[int, Lesson]) -> Iterator[dict[int, Lesson]]:
             together, tokens = {}, 0
         together[slot] = lessons[slot]
         tokens += length
-    yield together
+    if together:
+        yield together

@@ -11,6 +11,7 @@ from whet.memory.embedders import HiddenStateEmbedder, SentenceEmbedder, load_em
 from whet.memory.forgetting import Forgotten, forget
 from whet.memory.readers import read_files, read_jsonl, read_parquet
 from whet.memory.search import Candidates
+from whet.memory.shelf import Shelf
 from whet.memory.store import Memory
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Memory",
     "Provenance",
     "SentenceEmbedder",
+    "Shelf",
     "Thresholds",
     "calibrate_thresholds",
     "chunk_text",

@@ -18,9 +18,10 @@ class Forgotten:
 
 
 def forget(memory: Memory, example_ids: Collection[str]) -> Forgotten:
-    """Remove examples and every adapter that was trained on one of them.
+    """Remove examples, every adapter that was trained on one of them, and all kept activations.
 
-    Adapters go first: whatever stops this halfway, doing it again does the rest.
+    Adapters go first: whatever stops this halfway, doing it again does the rest. Adapters go last again: another
+    process may have finished one meanwhile that it had begun before.
 
     Raises:
         InputError: there are no examples of some of these ids; nothing is removed then.
@@ -32,4 +33,6 @@ def forget(memory: Memory, example_ids: Collection[str]) -> Forgotten:
             "Ids are those of `Example.id`; leave out the ones that are gone."
         )
     adapters = memory.adapters.forget(example_ids)
-    return Forgotten(examples=memory.remove(example_ids), adapters=adapters)
+    memory.activations.clear()
+    examples = memory.remove(example_ids)
+    return Forgotten(examples=examples, adapters=adapters + memory.adapters.forget(example_ids))

@@ -20,6 +20,7 @@ from whet.memory.database import Database
 from whet.memory.embedders import MINILM, load_embedder
 from whet.memory.readers import OnError, read_files, read_jsonl, read_parquet
 from whet.memory.search import Candidates, nearest, uniform
+from whet.memory.shelf import Shelf
 from whet.memory.vectors import VectorCache
 from whet.types import Example
 
@@ -34,6 +35,7 @@ class Memory:
     Attributes:
         path: the folder.
         adapters: the adapters made so far for queries to this memory.
+        activations: what models have made of its examples, for whoever wants to keep that.
     """
 
     def __init__(self, database: Database, embedder: Embedder | None) -> None:
@@ -44,6 +46,7 @@ class Memory:
         self._embedder = embedder
         self._cache = VectorCache(database, self._dimension)
         self.adapters = AdapterCache(database.folder / "adapters")
+        self.activations = Shelf(database.folder / "activations.sqlite")
 
     @classmethod
     def create(cls, path: str | Path, *, embedder: Embedder | str = MINILM) -> Memory:

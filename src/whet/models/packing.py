@@ -9,15 +9,14 @@ causal, padding on the right changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from whet.errors import InputError
-from whet.models.prefix import find_blocks, starting_at, stopping_before
+from whet.models.prefix import find_blocks, replaced_forward, starting_at, stopping_before
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from whet.models.language import LanguageModel
 
 _NAME = "whet_packed"
-_lengths: ContextVar[tuple[int, ...]] = ContextVar("lengths")
 
 
 @dataclass(frozen=True)
@@ -99,17 +97,38 @@ class Reader:
             self._states(batch)
         return self._unpadded(found[0], batch)
 
+    @contextmanager
+    def checkpointing(self, batch: Batch) -> Iterator[None]:
+        """A pass within this block of code, there and back, keeps what enters each block only.
+
+        What happens inside the blocks is computed again on the way back (Chen et al. 2016, arXiv 1604.06174).
+        """
+        from torch.utils.checkpoint import checkpoint
+
+        with ExitStack() as stack:
+            for block in self.blocks:
+                forward = partial(checkpoint, block.forward, use_reentrant=False)
+                stack.enter_context(replaced_forward(block, forward))
+            if batch.packed:
+                stack.enter_context(self._packing(batch.lengths))
+            yield
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits `(n, V)` of hidden states `(n, width)`, with all that the model does to them."""
+        from torch import nn
         from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-        self.backbone.forward = lambda *_, **__: BaseModelOutputWithPastAndCrossAttentions(
-            last_hidden_state=hidden[None]
-        )
+        # the backbone gives way to what it has found: its hooks have done their work
+        parts = self.model.module._modules
+        place = self.model.module.base_model_prefix
+        output = BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden[None])
+        stand_in: Any = nn.Module()
+        stand_in.forward = lambda *_, **__: output
+        parts[place] = stand_in
         try:
             logits: Tensor = self.model.module(self._two_tokens, use_cache=False).logits[0]
         finally:
-            del self.backbone.forward  # the class's own shows again
+            parts[place] = self.backbone
         return logits
 
     @cached_property
@@ -185,14 +204,15 @@ class Reader:
     @contextmanager
     def _packing(self, lengths: tuple[int, ...]) -> Iterator[None]:
         config = self.backbone.config
-        before, token = config._attn_implementation, _lengths.set(lengths)
+        before, outer = config._attn_implementation, getattr(config, "whet_lengths", None)
+        config.whet_lengths = lengths  # not a context variable: on a GPU the way back runs in another thread
         _register()
         config._attn_implementation = _NAME
         try:
             yield
         finally:
             config._attn_implementation = before
-            _lengths.reset(token)
+            config.whet_lengths = outer
 
 
 def _register() -> None:
@@ -220,7 +240,7 @@ def _attention(
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
-    lengths = _lengths.get()
+    lengths: tuple[int, ...] = module.config.whet_lengths
     if attention_mask is not None or dropout or softcap is not None or s_aux is not None:
         raise NotImplementedError("attention with a mask, dropout, a soft cap or sinks")
     if sliding_window is not None and max(lengths) > sliding_window:

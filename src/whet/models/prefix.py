@@ -6,7 +6,7 @@ once, kept, and handed to the first changed block in every pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +66,24 @@ def starting_at(blocks: nn.ModuleList, first: int, states: Tensor) -> Iterator[N
 
     with ExitStack() as stack:
         for block in blocks[:first]:
-            skipped: Any = block
-            skipped.forward = _unchanged
-            stack.callback(delattr, skipped, "forward")
+            stack.enter_context(replaced_forward(block, _unchanged))
         stack.callback(blocks[first].register_forward_pre_hook(replace, with_kwargs=True).remove)
         yield
+
+
+@contextmanager
+def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Within this block of code the module computes by `forward`; after it, as it did before."""
+    changed: Any = module
+    before = vars(module).get("forward")
+    changed.forward = forward
+    try:
+        yield
+    finally:
+        if before is None:
+            del changed.forward  # the class's own shows again
+        else:
+            changed.forward = before
 
 
 def _unchanged(hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
