@@ -16,7 +16,7 @@ from whet.config import EngineConfig
 from whet.control import Budget
 from whet.decoding import Sampling, generate
 from whet.engine import Engine
-from whet.errors import AdapterError, EmptyMemoryError, InputError, ModelError
+from whet.errors import EmptyMemoryError, InputError, ModelError
 from whet.memory import Forgotten, Memory, forget
 from whet.models import LanguageModel
 from whet.types import Answer, Example, GuardReport
@@ -186,13 +186,63 @@ def test_bad_input(tiny_llama: LanguageModel, memory: Memory, tmp_path: Path) ->
         EngineConfig(reuse=1.5)
 
 
-def test_a_damaged_adapter_is_named(tiny_llama: LanguageModel, memory: Memory) -> None:
+def test_a_damaged_adapter_is_named_and_another_trained(tiny_llama: LanguageModel, memory: Memory) -> None:
     engine = Engine(tiny_llama, memory, replace(CONFIG, guard=False))
     answer = engine.answer(PROMPT, sampling=SHORT)
     folder = memory.adapters.folder / str(answer.adapter_id)
     (folder / "adapter_model.safetensors").write_bytes(b"not tensors")
-    with pytest.raises(AdapterError, match="Remove that folder"):
-        engine.answer(PROMPT, sampling=SHORT)
+    again = engine.answer(PROMPT, sampling=SHORT)
+    assert any("damaged" in note and "Remove that folder" in note for note in again.notes)
+    assert again.plan.rung == "adapt"
+    assert again.text == answer.text
+    assert engine.answer(PROMPT, sampling=SHORT).adapter_id == again.adapter_id
+
+
+def test_training_may_start_from_the_adapter_of_a_nearby_query(tiny_llama: LanguageModel, memory: Memory) -> None:
+    config = replace(CONFIG, guard=False, reuse=0.9999, warm=0.3)
+    engine = Engine(tiny_llama, memory, config)
+    first = engine.answer(PROMPT, sampling=SHORT)
+    second = engine.answer("The dog sat on the", sampling=SHORT)
+    assert "from the adapter of a query with cosine" in second.plan.reason
+    cold = Engine(tiny_llama, memory, replace(config, reuse=None, warm=None)).answer("The dog sat on the")
+    assert second.losses[0] != cold.losses[0]
+    # what the first learnt from is in the second too, so forgetting it must find both
+    assert forget(memory, [first.picks[0].example.id]).adapters == 2
+
+
+def test_several_adapters_may_be_merged(tiny_llama: LanguageModel, memory: Memory) -> None:
+    config = replace(CONFIG, guard=False)
+    prompts = (PROMPT, "The dog sat on the", "The bird sat on the")
+    for prompt in prompts:
+        Engine(tiny_llama, memory, replace(config, reuse=0.9999)).answer(prompt, sampling=SHORT)
+    assert len(memory.adapters) == 3
+    engine = Engine(tiny_llama, memory, replace(config, reuse=0.3, merge=3))
+    answer = engine.answer(PROMPT, sampling=SHORT)
+    assert answer.plan.rung == "reuse"
+    assert "2 more" in answer.plan.reason
+    found = engine.recall.find(memory.embed([PROMPT])[0], engine.bank)
+    assert found.bank is not None
+    assert found.bank.form.r == 12
+    ids = torch.tensor([[1, 2, 3]])
+    with torch.inference_mode():
+        with found.bank.using(0):
+            merged = tiny_llama.module(ids).logits
+        with engine.bank.using(0):
+            assert not torch.allclose(tiny_llama.module(ids).logits, merged, atol=1e-5)
+
+
+def test_a_full_cache_costs_no_answer(tiny_llama: LanguageModel, memory: Memory) -> None:
+    memory.adapters.limit_bytes = 10
+    answer = Engine(tiny_llama, memory, replace(CONFIG, guard=False)).answer(PROMPT, sampling=SHORT)
+    assert answer.plan.rung == "adapt"
+    assert answer.adapter_id is None
+    assert any("limited to 10" in note for note in answer.notes)
+
+
+@pytest.mark.parametrize("wrong", [{"warm": 0.99}, {"reuse": None, "warm": 0.5}, {"merge": 0}])
+def test_settings_of_the_cache_are_checked(wrong: dict[str, float | None]) -> None:
+    with pytest.raises(InputError, match=r"warm|merge"):
+        EngineConfig(**wrong)
 
 
 def test_a_draft_left_by_a_killed_process_is_no_adapter(tiny_llama: LanguageModel, memory: Memory) -> None:

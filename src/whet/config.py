@@ -25,6 +25,8 @@ class EngineConfig:
         guard: hold one pick out and roll back when its loss rises.
         reuse: cosine of two queries from which on the adapter of the one serves the other; None trains always
             and remembers nothing.
+        warm: cosine from which on training starts from the adapter of the other query; None always starts afresh.
+        merge: how many of the nearest adapters are merged, by kernel weights, where one would be reused.
         seed: fixes the first weights of the adapter and every other draw.
     """
 
@@ -37,6 +39,8 @@ class EngineConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     guard: bool = True
     reuse: float | None = 0.95
+    warm: float | None = None
+    merge: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -46,6 +50,11 @@ class EngineConfig:
             raise InputError(f"picks={self.picks}, candidates={self.candidates}: both are at least 1.")
         if self.reuse is not None and not 0 < self.reuse <= 1:
             raise InputError(f"reuse={self.reuse}: give a cosine above 0 and up to 1, or None to always train.")
+
+        if self.warm is not None and not (self.reuse is not None and 0 < self.warm <= self.reuse):
+            raise InputError(f"warm={self.warm}: give a cosine above 0 and up to reuse={self.reuse}, or None.")
+        if self.merge < 1:
+            raise InputError(f"merge={self.merge}: merge at least 1 adapter.")
 
     def recipe(self) -> dict[str, Any]:
         """What decides how an adapter comes out, besides the query and the memory; plain values, as JSON gives them."""

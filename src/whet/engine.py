@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +15,10 @@ from whet.adaptation import Trainer
 from whet.config import EngineConfig
 from whet.control import AdaptiveStop, Budget, Meter, TimeLimit
 from whet.decoding import Sampling, generate
-from whet.errors import InputError
-from whet.memory import Candidates, Memory, Provenance
+from whet.errors import InputError, StoreError
+from whet.memory import Candidates, Memory
 from whet.models import WHET_BASE, LanguageModel, forward_flops
+from whet.recall import Recall, Recalled
 from whet.selection import SELECTORS, Choice, Selector
 from whet.types import Answer, Example, GuardReport, Pick, Plan
 
@@ -42,9 +43,9 @@ class Picked:
 
 @dataclass(frozen=True)
 class _Learnt:
-    """How the model was made ready for a query; `adapted`: by the adapter in the bank."""
+    """How the model was made ready for a query; `bank` has the adapter, if any, in slot 0."""
 
-    adapted: bool
+    bank: AdapterBank | None
     plan: Plan
     guard: GuardReport
     picks: tuple[Pick, ...] = ()
@@ -76,6 +77,7 @@ class Engine:
         self.memory = memory
         self.config = config or EngineConfig()
         self._clock = clock
+        self.recall = Recall(model, memory, self.config)
         self._seconds_per_token: float | None = None
 
     @classmethod
@@ -119,7 +121,14 @@ class Engine:
         budget, sampling, meter = budget or Budget(), sampling or Sampling(seed=self.config.seed), Meter(self._clock)
         with meter.phase("embed"):
             vector = self.memory.embed([prompt])[0]
-        learnt = self._reuse(vector, meter) or self._learn(prompt, vector, meter, budget, sampling)
+        start = Recalled()
+        if self.config.reuse is not None:
+            with meter.phase("cache"):
+                start = self.recall.find(vector, self.bank)
+        if start.bank is not None and not start.warm:
+            learnt = self._reused(start)
+        else:
+            learnt = self._learn(prompt, vector, meter, budget, sampling, start)
         with meter.phase("generate"), self._ready(learnt):
             generated = generate(self.model, prompt, sampling)
         self._count(meter, "prompt", generated.prompt_tokens)
@@ -158,27 +167,25 @@ class Engine:
         )
         return Picked(picks, choice)
 
-    def _reuse(self, vector: np.ndarray, meter: Meter) -> _Learnt | None:
-        """The adapter of a nearby query, if there is one."""
-        if self.config.reuse is None:
-            return None
-        with meter.phase("cache"):
-            found = self.memory.adapters.nearest(
-                vector, model=self.model.fingerprint, recipe=self.config.recipe(), within=self.config.reuse
-            )
-            if found is None:
-                return None
-            self.bank.load_peft(0, *self.memory.adapters.load(found.id))
+    def _reused(self, start: Recalled) -> _Learnt:
+        """Ready to answer with what earlier queries have learnt."""
+        assert start.nearest is not None
+        merged = f" and of {self.config.merge - 1} more" if self.config.merge > 1 else ""
         return _Learnt(
-            adapted=True,
+            bank=start.bank,
             plan=Plan(
-                "reuse", 0, 0, f"an adapter of a query with cosine {found.similarity:.3f} to this one was reused"
+                "reuse",
+                0,
+                0,
+                f"an adapter of a query with cosine {start.nearest.similarity:.3f} to this one{merged} was reused",
             ),
             guard=GuardReport("skipped", None, None, "nothing was trained; the adapter passed when it was made"),
-            adapter_id=found.id,
+            adapter_id=start.nearest.id,
         )
 
-    def _learn(self, prompt: str, vector: np.ndarray, meter: Meter, budget: Budget, sampling: Sampling) -> _Learnt:
+    def _learn(
+        self, prompt: str, vector: np.ndarray, meter: Meter, budget: Budget, sampling: Sampling, start: Recalled
+    ) -> _Learnt:
         """Select, train and check an adapter for this query, and remember it if it was kept."""
         config = self.config
         with meter.phase("search"):
@@ -190,7 +197,8 @@ class Engine:
         to_learn, held_out = adaptation.hold_out(picked.examples) if config.guard else (picked.examples, None)
         limit = self._time_limit(budget, meter, sampling)
         with meter.phase("train"):
-            self.bank.reset(0, seed=config.seed)
+            if not start.warm:
+                self.bank.reset(0, seed=config.seed)
             trainer = Trainer(self.model, self.bank, config.train)
             trace = trainer.run({0: to_learn}, stop=limit)[0]
         steps = trace.steps
@@ -200,24 +208,27 @@ class Engine:
             with meter.phase("guard"):
                 guard = adaptation.check(self.model, self.bank, 0, held_out, trainer.objective)
         helps = steps > 0 and guard.status != "rolled_back"
-        adapter_id = None
+        adapter_id, notes = None, [start.note] if start.note else []
         if helps and config.reuse is not None:
             with meter.phase("remember"):
-                adapter_id = self._remember(vector, to_learn[:steps])
+                try:
+                    adapter_id = self.recall.remember(vector, self.bank, to_learn[:steps], start)
+                except StoreError as error:  # the answer is not lost with it
+                    notes.append(str(error))
         return _Learnt(
-            adapted=helps,
+            bank=self.bank if helps else None,
             plan=Plan(
                 rung="adapt" if helps else "base",
                 picks=len(picked.picks),
                 steps=steps,
-                reason=self._reason(picked, steps, len(to_learn), guard),
+                reason=self._reason(picked, steps, len(to_learn), guard, start),
             ),
             guard=guard,
             picks=picked.picks,
             uncertainty=tuple(float(v) for v in picked.choice.variances),
             losses=tuple(trace.losses),
             adapter_id=adapter_id,
-            notes=self._notes(prompt),
+            notes=(*self._notes(prompt), *notes),
         )
 
     def _time_limit(self, budget: Budget, meter: Meter, sampling: Sampling) -> TimeLimit | None:
@@ -232,7 +243,7 @@ class Engine:
         generating = sampling.max_tokens * self._seconds_per_token
         return TimeLimit(budget.seconds - generating - meter.elapsed(), self._clock)
 
-    def _reason(self, picked: Picked, steps: int, wanted: int, guard: GuardReport) -> str:
+    def _reason(self, picked: Picked, steps: int, wanted: int, guard: GuardReport, start: Recalled) -> str:
         if steps < wanted:
             return f"the budget in seconds ended training after {steps} of {wanted} steps"
         if guard.status == "rolled_back":
@@ -241,6 +252,8 @@ class Engine:
             return (
                 f"the uncertainty left is too large for more than {len(picked.picks)} picks (alpha={self.config.alpha})"
             )
+        if start.warm and start.nearest is not None:
+            return f"all {wanted} steps, from the adapter of a query with cosine {start.nearest.similarity:.3f}"
         return f"all {wanted} steps that were asked for"
 
     def _notes(self, prompt: str) -> tuple[str, ...]:
@@ -248,23 +261,8 @@ class Engine:
             return ("an exact copy of the query is in the memory, and was open to selection",)
         return ()
 
-    def _remember(self, vector: np.ndarray, learnt: Sequence[Example]) -> str:
-        settings, weights = self.bank.to_peft(0)
-        return self.memory.adapters.add(
-            {**settings, "base_model_name_or_path": self.model.name, "task_type": "CAUSAL_LM"},
-            weights,
-            vector=vector,
-            provenance=Provenance(
-                example_ids=tuple(example.id for example in learnt),
-                model=self.model.fingerprint,
-                embedder=self.memory.embedder.name,
-                seed=self.config.seed,
-                recipe=self.config.recipe(),
-            ),
-        )
-
     def _ready(self, learnt: _Learnt) -> AbstractContextManager[None]:
-        return self.bank.using(0) if learnt.adapted else nullcontext()
+        return learnt.bank.using(0) if learnt.bank is not None else nullcontext()
 
     def _count(self, meter: Meter, use: str, tokens: int, *, before: int = 0, passes: int = 1) -> None:
         meter.count(tokens={use: tokens}, flops=passes * forward_flops(self.model, tokens, before))

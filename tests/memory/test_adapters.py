@@ -120,16 +120,6 @@ def test_only_the_same_model_embedder_and_recipe_count(cache: AdapterCache) -> N
     assert look(cache, unit(1, 0), recipe={"layers": ("q", "v"), "lr": 0.1}).kind == "hit"
 
 
-def test_the_nearest_within_a_cosine(cache: AdapterCache) -> None:
-    add(cache, unit(1, 0), origin("a"))
-    near = add(cache, unit(1, 0.3), origin("b", embedder="other"))
-    found = cache.nearest(unit(1, 0.4), model="m", recipe=RECIPE, within=0.9)
-    assert found is not None
-    assert found.id == near
-    assert cache.nearest(unit(1, 0.4), model="m", recipe=RECIPE, within=0.9999) is None
-    assert cache.nearest(unit(1, 0.4), model="other", recipe=RECIPE, within=0.9) is None
-
-
 @pytest.mark.parametrize("vector", [[0.0, 0.0], [np.nan, 1.0], [[1.0, 0.0]], [1e300, 0.0]])
 def test_what_is_no_embedding_is_refused(cache: AdapterCache, vector: list) -> None:
     with pytest.raises(InputError, match="vector"):

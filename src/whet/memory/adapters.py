@@ -160,17 +160,6 @@ class AdapterCache:
             return Lookup("hit", neighbours)
         return Lookup("warm" if _reaches(neighbours, warm) else "none", neighbours)
 
-    def nearest(self, vector: Vectors, *, model: str, recipe: Mapping[str, Any], within: float) -> CachedAdapter | None:
-        """The nearest adapter if its cosine is at least `within`, whatever embedder made its vector; see `lookup`."""
-        self._refresh()
-        embedders = {record.provenance.embedder for record in self._index.records.values()}
-        looked_up = [
-            self.lookup(vector, model=model, embedder=embedder, recipe=recipe, hit=within, warm=None, k=1)
-            for embedder in sorted(embedders)
-        ]
-        hits = [found.neighbours[0] for found in looked_up if found.kind == "hit"]
-        return max(hits, key=lambda found: found.similarity, default=None)
-
     def load(self, adapter_id: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Settings and tensors of an adapter, as PEFT names them; counts as a hit.
 
