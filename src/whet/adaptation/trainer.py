@@ -222,7 +222,7 @@ class Trainer:
         reader, virtual = self.model.reader, self.bank.bound.virtual
         batch = read_lessons(reader, list(lessons.values()), virtual=virtual)
         first = self.bank.bound.first_block
-        prefix = self._prefixes.get([lesson.ids[:-1] for lesson in lessons.values()]) if first else None
+        prefix = self._prefixes.get([ids for lesson in lessons.values() for ids in lesson.sequences]) if first else None
         self.bank.route(list(lessons), batch.rows, learn=True)
         saving = reader.checkpointing(batch) if self.config.checkpointing else nullcontext()
         with torch.enable_grad(), saving:
@@ -262,8 +262,9 @@ def _passes(lessons: Mapping[int, Lesson]) -> Iterator[dict[int, Lesson]]:
     """Split what is to be read into passes of a bounded number of tokens, equal lengths side by side."""
     together: dict[int, Lesson] = {}
     tokens = 0
-    for slot in sorted(lessons, key=lambda slot: (len(lessons[slot].ids), slot)):
-        length = len(lessons[slot].ids)
+    lengths = {slot: sum(map(len, lesson.sequences)) for slot, lesson in lessons.items()}
+    for slot in sorted(lessons, key=lambda slot: (lengths[slot], slot)):
+        length = lengths[slot]
         if together and tokens + length > _TOKENS_A_PASS:
             yield together
             together, tokens = {}, 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
     from transformers import Cache
 
+    from whet.adaptation import AdapterBank
     from whet.models import LanguageModel
 
 Finished = Literal["stop", "length", "end"]
@@ -86,31 +87,37 @@ def generate(
     Raises:
         ModelError: the logits of the model are not numbers.
     """
-    ids = model.encode(prompt)
-    room = max(model.context - sampling.max_tokens, model.context // 2)
-    read = [model.start, *ids[max(0, len(ids) - (room - 1)) :]]
-    most = min(sampling.max_tokens, model.context - len(read) + 1)  # the last token drawn is never read
-    anchor = _anchor(model, read)
-    before = len(model.decode(anchor))
-    drawn: list[int] = []
-    text, sent = "", 0
-    finished: Finished = "length"
-    for token in _draws(model, read, sampling, most):
-        drawn.append(token)
-        if token == model.end:
-            finished = "end"
-            break
-        # some decoders garble a run of bytes until its last character is whole: until then, the text before it stands
-        text = max(text, model.decode(anchor + drawn)[before:].rstrip(_UNFINISHED), key=len)
-        ends = [place for stop in sampling.stop if (place := text.find(stop)) >= 0]
-        if ends:
-            text, finished = text[: min(ends)], "stop"
-            break
-        if on_text is not None:
-            sent = _send(on_text, text, sent, len(text) - _open_stop(text, sampling.stop))
-    if on_text is not None:
-        _send(on_text, text, sent, len(text))
-    return Generated(text, len(drawn), len(read), finished, truncated=len(read) <= len(ids))
+    return _generate(model, [_Continuation(model, prompt, sampling, on_text)], None)[0]
+
+
+def generate_many(
+    model: LanguageModel, prompts: Sequence[str], sampling: Sampling, *, bank: AdapterBank, slots: Sequence[int]
+) -> list[Generated]:
+    """Continue many prompts in the same passes, each with the adapter in its slot; see `generate`.
+
+    Each text is that of `generate` alone with that adapter, up to rounding: where two tokens are equally likely to
+    within it, another may be taken. Prompts of one slot are given slot after slot. A text that is finished costs
+    nothing more.
+
+    Args:
+        prompts: what is continued.
+        sampling: the same for all, seed included.
+        bank: the adapters.
+        slots: for each prompt a different slot.
+
+    Raises:
+        InputError: there are not as many slots as prompts, or one comes twice.
+        ModelError: the logits of the model are not numbers.
+    """
+    if len(slots) != len(prompts) or not prompts:
+        raise InputError(f"{len(prompts)} prompts and {len(slots)} slots: give as many of both, and at least one.")
+    continuations = [_Continuation(model, prompt, sampling, None) for prompt in prompts]
+
+    def route(rows: Sequence[int]) -> None:
+        bank.route([slots[row] for row in rows], [1] * len(rows))
+
+    with bank.attached():
+        return _generate(model, continuations, route)
 
 
 def token_probabilities(logits: Tensor, temperature: float, top_p: float) -> Tensor:
@@ -131,34 +138,115 @@ def token_probabilities(logits: Tensor, temperature: float, top_p: float) -> Ten
     return probabilities / probabilities.sum()
 
 
-def _draws(model: LanguageModel, read: list[int], sampling: Sampling, most: int) -> Iterator[int]:
-    """Draw up to `most` tokens after `read`, each after the ones before it."""
-    import torch
+class _Continuation:
+    """A prompt as it is read, and the text that comes after it as far as it is known."""
 
-    rng = torch.Generator().manual_seed(sampling.seed)
-    cache: Cache | None = None
-    unread = read
-    for n in range(most):
-        logits, cache = _next_logits(model, unread, cache)
+    def __init__(
+        self, model: LanguageModel, prompt: str, sampling: Sampling, on_text: Callable[[str], None] | None
+    ) -> None:
+        import torch
+
+        ids = model.encode(prompt)
+        room = max(model.context - sampling.max_tokens, model.context // 2)
+        self.read = [model.start, *ids[max(0, len(ids) - (room - 1)) :]]
+        self.truncated = len(self.read) <= len(ids)
+        self.drawn: list[int] = []
+        self.finished: Finished | None = None
+        self._model, self._sampling, self._on_text = model, sampling, on_text
+        # the last token drawn is never read
+        self._most = min(sampling.max_tokens, model.context - len(self.read) + 1)
+        self._rng = torch.Generator().manual_seed(sampling.seed)
+        self._anchor = _anchor(model, self.read)
+        self._before = len(model.decode(self._anchor))
+        self._text, self._sent = "", 0
+
+    def draw(self, logits: Tensor) -> int:
+        """Draw the next token from its logits `(V,)`, and see whether the text ends with it."""
         if logits.isnan().any():
             raise ModelError(
-                f"the model {model.name!r} gives logits that are not numbers after {n} tokens; "
+                f"the model {self._model.name!r} gives logits that are not numbers after {len(self.drawn)} tokens; "
                 "its weights, or those of the adapter on it, have diverged: train with a lower learning rate."
             )
-        token = _draw(logits, sampling, rng)
-        yield token
-        unread = [token]
+        token = _draw(logits, self._sampling, self._rng)
+        self.drawn.append(token)
+        if token == self._model.end:
+            self.finished = "end"
+        else:
+            self._read_on()
+            if self.finished is None and len(self.drawn) == self._most:
+                self.finished = "length"
+        if self.finished is not None and self._on_text is not None:
+            _send(self._on_text, self._text, self._sent, len(self._text))
+        return token
+
+    def result(self) -> Generated:
+        assert self.finished is not None
+        return Generated(self._text, len(self.drawn), len(self.read), self.finished, self.truncated)
+
+    def _read_on(self) -> None:
+        # some decoders garble a run of bytes until its last character is whole: until then, the text before it stands
+        decoded = self._model.decode(self._anchor + self.drawn)[self._before :].rstrip(_UNFINISHED)
+        self._text = max(self._text, decoded, key=len)
+        ends = [place for stop in self._sampling.stop if (place := self._text.find(stop)) >= 0]
+        if ends:
+            self._text, self.finished = self._text[: min(ends)], "stop"
+        elif self._on_text is not None:
+            safe = len(self._text) - _open_stop(self._text, self._sampling.stop)
+            self._sent = _send(self._on_text, self._text, self._sent, safe)
 
 
-def _next_logits(model: LanguageModel, ids: list[int], cache: Cache | None) -> tuple[Tensor, Cache]:
-    """Logits `(V,)` on the CPU of the token after `ids`, which follow what is in the cache; the cache with them in."""
+def _generate(
+    model: LanguageModel, continuations: Sequence[_Continuation], route: Callable[[Sequence[int]], None] | None
+) -> list[Generated]:
+    """Draw a token for each unfinished text in one pass, until all are finished.
+
+    Prompts are padded on the left, so that the new tokens stand side by side. `route` is told which texts the rows of
+    the next pass are.
+    """
     import torch
 
+    rows = list(range(len(continuations)))
+    longest = max(len(one.read) for one in continuations)
+    padding = torch.tensor([longest - len(one.read) for one in continuations])
+    unread = torch.tensor([[0] * (longest - len(one.read)) + one.read for one in continuations])
+    cache: Cache | None = None
+    length = 0
+    while rows:
+        if route is not None:
+            route(rows)
+        logits, cache = _next_logits(model, unread, length, padding, cache)
+        length += unread.shape[1]
+        tokens = [continuations[row].draw(each) for row, each in zip(rows, logits, strict=True)]
+        going = [place for place, row in enumerate(rows) if continuations[row].finished is None]
+        if len(going) < len(rows):
+            rows, padding = [rows[place] for place in going], padding[going]
+            if rows:
+                cache.batch_select_indices(torch.tensor(going, device=model.device))
+        unread = torch.tensor([[tokens[place]] for place in going])
+    return [one.result() for one in continuations]
+
+
+def _next_logits(
+    model: LanguageModel, unread: Tensor, before: int, padding: Tensor, cache: Cache | None
+) -> tuple[Tensor, Cache]:
+    """Logits `(texts, V)` on the CPU of the token after `unread (texts, tokens)`.
+
+    These follow `before` tokens in the cache; the first `padding (texts,)` tokens of each text are none of it.
+    """
+    import torch
+
+    placed: dict[str, Tensor] = {}
+    if padding.any():
+        places = torch.arange(before + unread.shape[1]) - padding[:, None]
+        placed = {
+            "attention_mask": (places >= 0).long().to(model.device),
+            "position_ids": places[:, before:].clamp(min=0).to(model.device),
+        }
     with torch.inference_mode():
         output = model.module(
-            torch.tensor([ids], device=model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
+            unread.to(model.device), past_key_values=cache, use_cache=True, logits_to_keep=1, **placed
         )
-    return output.logits[0, -1].float().cpu(), output.past_key_values
+    return output.logits[:, -1].float().cpu(), output.past_key_values
 
 
 def _draw(logits: Tensor, sampling: Sampling, rng: Generator) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from whet.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from whet.adaptation import AdapterBank
+    from whet.adaptation.objectives import Lesson
     from whet.models import LanguageModel
 
 _TOKENS_A_PASS = 4096  # bounds the memory of the logits when several windows are read in one pass
@@ -96,6 +98,87 @@ def token_nats(model: LanguageModel, ids: Sequence[int], *, given: Sequence[int]
                 target = torch.tensor(sequence[window.first : window.end], device=row.device)
                 parts.append(cross_entropy(row[-len(target) :].float(), target, reduction="none").cpu())
     return torch.cat(parts)
+
+
+def score_many(
+    model: LanguageModel,
+    texts: Sequence[str],
+    *,
+    given: Sequence[str] | None = None,
+    bank: AdapterBank,
+    slots: Sequence[int],
+) -> list[Score]:
+    """Score many texts in the same passes, each with the adapter in its slot; see `score_text`.
+
+    Args:
+        texts: what is scored.
+        given: what comes before each; nothing unless told.
+        bank: the adapters.
+        slots: for each text a different slot.
+
+    Raises:
+        InputError: a text is empty, there are not as many slots as texts, or one comes twice.
+    """
+    import torch
+
+    from whet.adaptation.objectives.base import learnt_rows, read_lessons
+    from whet.adaptation.objectives.next_token import token_losses
+
+    before = given if given is not None else [""] * len(texts)
+    if not len(texts) == len(slots) == len(before) or len(set(slots)) != len(slots) or not all(texts):
+        raise InputError(
+            f"{len(texts)} texts, {len(before)} given, slots={list(slots)}: give texts that are not empty, and for "
+            "each what is given and a slot of its own."
+        )
+    virtual = bank.bound.virtual
+    parts = [
+        (slot, part)
+        for slot, text, ahead in zip(slots, texts, before, strict=True)
+        for part in _window_lessons(model, model.encode(text), model.encode(ahead), model.context - virtual)
+    ]
+    nats: dict[int, list[Tensor]] = {slot: [] for slot in slots}
+    with bank.attached(), torch.inference_mode():
+        for together in _passes(parts):
+            lessons = [part for _, part in together]
+            batch = read_lessons(model.reader, lessons, virtual=virtual)
+            rows: dict[int, int] = {}
+            for (slot, _), count in zip(together, batch.rows, strict=True):
+                rows[slot] = rows.get(slot, 0) + count
+            bank.route(list(rows), list(rows.values()))
+            hidden = model.reader.hidden(batch)[learnt_rows(batch, lessons)]
+            targets = torch.tensor([token for part in lessons for token in part.ids[-part.learnt :]])
+            found = token_losses(model.reader, hidden, targets.to(model.device))
+            for (slot, _), each in zip(together, found.split([part.learnt for part in lessons]), strict=True):
+                nats[slot].append(each)
+    return [
+        Score(torch.cat(nats[slot]).double().sum().item(), sum(map(len, nats[slot])), len(text.encode()))
+        for slot, text in zip(slots, texts, strict=True)
+    ]
+
+
+def _window_lessons(model: LanguageModel, ids: list[int], given: list[int], context: int) -> list[Lesson]:
+    """The windows in which a text is read, as lessons that learn what a window scores."""
+    from whet.adaptation.objectives import Lesson
+
+    kept = min(len(given), max(context - len(ids), context // 2))
+    sequence = [*given[len(given) - kept :], *ids]
+    return [
+        Lesson((model.start, *sequence[window.begin : window.end]), window.end - window.first, 1)
+        for window in plan_windows(kept, len(ids), context)
+    ]
+
+
+def _passes(parts: Sequence[tuple[int, Lesson]]) -> Iterator[list[tuple[int, Lesson]]]:
+    """Split windows into passes of a bounded number of tokens; those of one slot stay side by side."""
+    together: list[tuple[int, Lesson]] = []
+    tokens = 0
+    for slot, part in parts:
+        if together and tokens + len(part.ids) > _TOKENS_A_PASS:
+            yield together
+            together, tokens = [], 0
+        together.append((slot, part))
+        tokens += len(part.ids)
+    yield together
 
 
 def plan_windows(given: int, scored: int, context: int) -> list[Window]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from whet.models.packing import Batch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from whet.models import LanguageModel
-    from whet.models.packing import Batch, Reader
+    from whet.models.packing import Reader
     from whet.types import Example
 
 
@@ -23,11 +26,18 @@ class Lesson:
         ids: the start token, the input and the target, cut at the context.
         learnt: how many of the last tokens are learnt.
         bytes: UTF-8 bytes of the learnt tokens.
+        weight: what `Weighted` multiplies its loss by.
     """
 
     ids: tuple[int, ...]
     learnt: int
     bytes: int
+    weight: float = 1.0
+
+    @property
+    def sequences(self) -> tuple[tuple[int, ...], ...]:
+        """What the model reads, at least one sequence: here all tokens but the last, which is only predicted."""
+        return (self.ids[:-1],)
 
     def bits_per_byte(self, nats_per_token: float) -> float:
         """A loss in bits for each byte of what is learnt."""
@@ -44,28 +54,49 @@ class Objective(Protocol):
             InputError: there is nothing to learn from it.
         """
 
-    def losses(self, reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
+    def losses(self, reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[Any]) -> Tensor:
         """Mean loss of each lesson in nats per learnt token, `(lessons,)`; what `backward` starts from.
 
         Args:
             reader: of the model.
             hidden: last hidden states of the batch, `(tokens, width)`, lesson after lesson.
             batch: the lessons as they were read, by `read_lessons`.
-            lessons: in the order of the batch.
+            lessons: those that this objective's `lesson` made, in the order of the batch.
         """
 
 
-def read_lessons(reader: Reader, lessons: Sequence[Lesson], *, virtual: int = 0) -> Batch:
-    """Lay lessons out for one pass: all tokens but the last of each, which is only predicted.
+@dataclass(frozen=True)
+class LessonBatch(Batch):
+    """The sequences of some lessons, lesson after lesson.
 
-    `virtual` start tokens come before each, for forms of adapters that put something else in their place.
+    Attributes:
+        sequences: how many sequences each lesson has.
+    """
+
+    sequences: tuple[int, ...]
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows that each lesson takes in the flattened batch, padding included."""
+        rows = iter(super().rows)
+        return tuple(sum(islice(rows, count)) for count in self.sequences)
+
+
+def read_lessons(reader: Reader, lessons: Sequence[Lesson], *, virtual: int = 0) -> LessonBatch:
+    """Lay the sequences of lessons out for one pass.
+
+    `virtual` start tokens come before each sequence, for forms of adapters that put something else in their place.
     """
     ahead = (reader.model.start,) * virtual
-    return reader.batch([ahead + lesson.ids[:-1] for lesson in lessons])
+    batch = reader.batch([ahead + sequence for lesson in lessons for sequence in lesson.sequences])
+    return LessonBatch(batch.ids, batch.lengths, batch.packed, tuple(len(lesson.sequences) for lesson in lessons))
 
 
 def learnt_rows(batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
-    """Places among the hidden states of a batch from which the learnt tokens are predicted: `(learnt tokens,)`."""
+    """Places among the hidden states of a batch from which the learnt tokens are predicted: `(learnt tokens,)`.
+
+    For lessons of one sequence, whose last tokens are learnt.
+    """
     import torch
 
     ends = torch.tensor(batch.lengths).cumsum(0).tolist()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 class NextToken:
     """Negative log-likelihood of each token after those before it.
 
+    A prompt alone can be learnt as well, as in SLOT (Hu et al. 2025, arXiv 2505.12392: a few steps on the prompt before
+    it is answered): `Example(target=prompt)`.
+
     Attributes:
         completion: learn the target only, given the input.
     """
@@ -50,23 +53,33 @@ class NextToken:
 
     def losses(self, reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
         """Mean of each lesson's learnt tokens, `(lessons,)`."""
-        from whet.adaptation.routing import Routing
-
-        nats = token_losses(reader, hidden, batch, lessons)
-        return Routing([lesson.learnt for lesson in lessons], hidden.device).mean(nats)
+        return mean_losses(reader, hidden, batch, lessons)
 
 
-def token_losses(reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
-    """Negative log-likelihood in nats of all learnt tokens, lesson after lesson: `(learnt tokens,)`."""
+def mean_losses(reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
+    """Mean negative log-likelihood in nats of each lesson's learnt tokens, `(lessons,)`."""
     import torch
-    from torch.nn.functional import cross_entropy
-
-    from whet.adaptation.kernels import frozen_cross_entropy
 
     rows = learnt_rows(batch, lessons)
     targets = torch.tensor([token for lesson in lessons for token in lesson.ids[-lesson.learnt :]], device=rows.device)
     if len(rows) < len(hidden):
         hidden = hidden[rows]
+    return lesson_means(token_losses(reader, hidden, targets), lessons)
+
+
+def lesson_means(values: Tensor, lessons: Sequence[Lesson]) -> Tensor:
+    """Mean over each lesson's learnt tokens of `values (learnt tokens,)`, lesson after lesson: `(lessons,)`."""
+    from whet.adaptation.routing import Routing
+
+    return Routing([lesson.learnt for lesson in lessons], values.device).mean(values)
+
+
+def token_losses(reader: Reader, hidden: Tensor, targets: Tensor) -> Tensor:
+    """Negative log-likelihood in nats, `(n,)`, of the tokens `targets (n,)` after the states `hidden (n, width)`."""
+    from torch.nn.functional import cross_entropy
+
+    from whet.adaptation.kernels import frozen_cross_entropy
+
     if reader.output is not None:
         return frozen_cross_entropy(hidden, *reader.output, targets)
     return cross_entropy(reader.logits(hidden).float(), targets, reduction="none")
