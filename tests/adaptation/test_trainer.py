@@ -23,7 +23,7 @@ def run(model: LanguageModel, parts: list[int]) -> tuple[dict[str, torch.Tensor]
 def test_learns(tiny_model: LanguageModel) -> None:
     _, (trace,) = run(tiny_model, [12])
     assert trace.losses[-1] < 0.9 * trace.losses[0]
-    assert trace.tokens == 12 * (1 + len(tiny_model.encode(EXAMPLE.text)))
+    assert trace.tokens == 12 * len(tiny_model.encode(EXAMPLE.text))
 
 
 def test_two_runs_equal_one_and_the_same_seed_the_same_weights(tiny_llama: LanguageModel) -> None:
@@ -84,7 +84,7 @@ def test_every_second_step_on_the_same_example_may_reuse_the_gradient(tiny_llama
     config = TrainConfig(lr=0.02, reuse_gradients=True)
     trace = Trainer(tiny_llama, bank, config).run({0: [EXAMPLE] * 4})[0]
     assert trace.steps == 4
-    assert trace.tokens == 2 * (1 + len(tiny_llama.encode(EXAMPLE.text)))
+    assert trace.tokens == 2 * len(tiny_llama.encode(EXAMPLE.text))
     again = AdapterBank(tiny_llama.module, LoraConfig(r=2))
     again.reset(0, seed=1)
     trainer = Trainer(tiny_llama, again, TrainConfig(lr=0.02))

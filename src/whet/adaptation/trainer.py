@@ -31,7 +31,7 @@ class TrainConfig:
 
     Attributes:
         lr: learning rate of Adam, constant.
-        objective: one of `OBJECTIVES`: learn `all` tokens of an example, or its `completion` (the target) only.
+        objective: one of `OBJECTIVES`: learn `all` tokens of an example, its `completion` (the target) only, …
         clip: largest norm of a gradient; longer ones are shortened to it. None leaves them as they are.
         reuse_gradients: when an example comes again right after itself, take every second step by the gradient of the
             step before (HullFT, arXiv 2605.30337): half the time for such steps, and not quite the same adapter.
@@ -60,7 +60,7 @@ class Trace:
 
     Attributes:
         losses: loss of each step before it was taken, in bits per byte.
-        tokens: tokens that were trained on.
+        tokens: tokens that were read in training.
         failed: why training ended early, if a loss or gradient was not finite; that step was not taken.
     """
 
@@ -233,7 +233,7 @@ class Trainer:
         for place, (slot, loss) in enumerate(zip(lessons, losses.tolist(), strict=True)):
             course, lesson = courses[slot], lessons[slot]
             course.trace.losses.append(lesson.bits_per_byte(loss))
-            course.trace.tokens += len(lesson.ids)
+            course.trace.tokens += sum(map(len, lesson.sequences))
             course.last = lesson
             if self.config.reuse_gradients:
                 course.gradient = self.bank.gradient(place)

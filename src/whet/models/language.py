@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from whet.errors import InputError, ModelError
 
@@ -32,8 +32,16 @@ class LanguageModel:
         self.name = name
 
     @classmethod
-    def from_pretrained(cls, name: str | Path = WHET_BASE, *, device: str = "cpu") -> LanguageModel:
-        """Load `whet-base`, a model of the Hugging Face hub, or one in a local folder; weights in float32.
+    def from_pretrained(
+        cls, name: str | Path = WHET_BASE, *, device: str = "cpu", dtype: Literal["float32", "bfloat16"] = "float32"
+    ) -> LanguageModel:
+        """Load `whet-base`, a model of the Hugging Face hub, or one in a local folder.
+
+        Args:
+            name: what to load.
+            device: where to.
+            dtype: of its weights; `bfloat16` halves their memory, and pays where the hardware computes in it. Adapters
+                are kept and updated in float32 in either case.
 
         Raises:
             ModelError: there is no such model, it is no causal LM, it has no safetensors weights, or they are damaged
@@ -53,7 +61,7 @@ class LanguageModel:
         try:
             tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
             model, found = AutoModelForCausalLM.from_pretrained(
-                where, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+                where, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
         except unfit as error:
             raise _not_loaded(name, f"{type(error).__name__}: {error}".splitlines()[0]) from error

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from whet.adaptation import OBJECTIVES
+from whet.adaptation import OBJECTIVES, AdapterBank, LoraConfig, TrainConfig, Trainer
 from whet.adaptation.objectives.base import read_lessons
 from whet.errors import InputError
 from whet.models import LanguageModel
@@ -55,3 +55,22 @@ def test_input_gives_way_to_the_target_only_in_part(tiny_llama: LanguageModel) -
 def test_empty_target_is_refused(tiny_llama: LanguageModel) -> None:
     with pytest.raises(InputError, match="empty target"):
         OBJECTIVES["all"]().lesson(tiny_llama, Example(input="question", target=""))
+
+
+def test_loss_and_gradient_equal_the_plain_ones(tiny_model: LanguageModel, equals_naive) -> None:
+    def naive(example: Example) -> torch.Tensor:
+        target = tiny_model.encode(example.target)
+        ids = torch.tensor([[tiny_model.start, *tiny_model.encode(example.input), *target]])
+        labels = ids.clone()
+        labels[0, : -len(target)] = -100
+        return tiny_model.module(ids, labels=labels).loss
+
+    examples = [Example("four", "two and two?"), Example("a prompt alone"), Example("x = 1\n", "set x")]
+    equals_naive(tiny_model, OBJECTIVES["completion"](), examples, naive)
+
+
+def test_a_prompt_alone_is_learnt_in_a_few_steps(tiny_llama: LanguageModel) -> None:
+    bank = AdapterBank(tiny_llama.module, LoraConfig(r=2))
+    bank.reset(0, seed=0)
+    trace = Trainer(tiny_llama, bank, TrainConfig(lr=0.01)).run({0: [Example(target="what is two and two?")] * 5})[0]
+    assert trace.losses[-1] < trace.losses[0]

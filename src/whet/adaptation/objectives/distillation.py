@@ -38,9 +38,9 @@ class Distillation:
 
         T² KL(softmax(t / T) ‖ softmax(s / T)),   t and s: logits of the teacher and the student
 
-    The factor T² keeps the gradient's size when T changes. The teacher reads an example when its lesson is made; at that
-    time no adapter but its own may be attached to it. A lesson keeps the teacher's hidden states, which are much smaller
-    than its logits.
+    The factor T² keeps the gradient's size when T changes. The teacher reads an example when its lesson is made; at
+    that time no adapter but its own may be attached to it. A lesson keeps the teacher's hidden states, which are much
+    smaller than its logits.
 
     Source: Hinton et al. 2015, arXiv 1503.02531, §2.
 

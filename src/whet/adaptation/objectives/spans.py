@@ -56,16 +56,18 @@ class SpanDenoising:
         """
         import numpy as np
 
-        text = model.encode(example.text)
+        text = model.encode(example.text)[: model.context]
         if not text:
             raise InputError(f"the example {example.id} is empty; there is nothing to learn from it.")
         while text:
             draws = np.random.default_rng([self.seed, int(example.id, 16)])
             given, learnt = _taken_out(model, text, self._spans(len(text), draws))
-            over = 1 + len(given) + len(learnt) - model.context
+            length = 1 + len(given) + len(learnt)
+            over = length - model.context
             if over <= 0:
                 return Lesson((model.start, *given, *learnt), len(learnt), len(model.decode(learnt).encode()))
-            text = text[:-over]
+            # of what is too much, the text's share: a shorter text has fewer markers
+            text = text[: len(text) - max(1, over * len(text) // length)]
         raise InputError(
             f"the context of {model.name!r}, {model.context} tokens, is too short for a text with markers."
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from whet.models.packing import Reader
 
-_LOGITS_AT_ONCE = 2**24
+_LOGITS_AT_ONCE = 2**22  # more are no faster on a processor, and cost memory
 
 RowLoss = Callable[["Tensor", slice], "Tensor"]
 
@@ -54,7 +54,7 @@ class _RowLosses(Function):
                 found = loss(logits_of(reader, states), part)
             losses[part] = found.detach()
             if gradient is not None:
-                (gradient[part],) = torch.autograd.grad(found.sum(), states)
+                (gradient[part],) = torch.autograd.grad(found, states, torch.ones_like(found))
         if gradient is not None:
             ctx.save_for_backward(gradient)
         return losses

@@ -23,7 +23,8 @@ class Weighted:
     """An objective whose loss is multiplied by a weight of the example, such as trust in its source or similarity.
 
     Adam divides by the size of the gradients that it has seen. So what counts is an example's weight beside those of
-    the examples before it in the same slot; equal weights for all change next to nothing.
+    the examples before it in the same slot; equal weights for all change next to nothing. Losses that are reported are
+    weighted as well.
 
     Attributes:
         objective: what is weighted.
