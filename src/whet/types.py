@@ -102,16 +102,31 @@ class GuardReport:
     """Whether the adapter was found to help.
 
     Attributes:
-        status: `kept`, `rolled_back` or `skipped` (nothing was trained, or nothing was left to check with).
-        before: loss of the base model on the held-out pick, in bits per byte; None when skipped.
-        after: loss of the adapted model on it; None when skipped.
+        status: `kept`, `stepped_back` (to an earlier state of the adapter), `rolled_back` (to the base model) or
+            `skipped` (nothing was trained, or the guard is turned off).
+        before: loss of the base model in bits per byte on what the adapter is judged by: the prompt, or the last picks
+            where the prompt is short; None when skipped or when there is neither.
+        after: loss of the adapted model on it.
         reason: the finding in words.
+        step: steps that the adapter had taken in the state that answers; 0 for the base model, and for an adapter that
+            was made before.
+        gain: lower confidence bound of the share by which that loss fell.
+        canary: share by which the loss on general text rose.
+        safety: rise of the mean loss on the private examples in nats a token; None if there are none.
+        kl: KL divergence from the base model's predictions at the end of the prompt, in nats a token.
+        tokens: tokens that were read to find this.
     """
 
     status: str
     before: float | None
     after: float | None
     reason: str
+    step: int = 0
+    gain: float | None = None
+    canary: float | None = None
+    safety: float | None = None
+    kl: float | None = None
+    tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from whet.adaptation.forms.base import Active, Form
 from whet.adaptation.routing import Routing
-from whet.errors import AdapterError, InputError
+from whet.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,6 +48,7 @@ class AdapterBank:
         self._rows = list(self.weights)
         self._optimisers: dict[int, torch.optim.Optimizer] = {}
         self._active = Active()
+        self._attached = False
         self._routed: tuple[int, ...] = ()
         self._gradients = torch.empty(0)
         self._room = torch.empty(0)
@@ -62,14 +63,7 @@ class AdapterBank:
         Raises:
             AdapterError: a tensor is missing, of another shape, or not finite.
         """
-        views = self.bound.layout.views(self.weights[slot : slot + 1])
-        for name, view in views.items():
-            given = tensors.get(name)
-            if given is None or given.shape != view.shape[1:] or not bool(given.isfinite().all()):
-                what = "is missing" if given is None else f"is {tuple(given.shape)} with numbers that may not be finite"
-                raise AdapterError(f"slot {slot} cannot be loaded: {name}, {tuple(view.shape[1:])} here, {what}.")
-        for name, view in views.items():
-            view[0].copy_(tensors[name])
+        self.weights[slot].copy_(self.bound.layout.row(tensors))
         self._optimisers.pop(slot, None)
 
     def tensors(self, slot: int) -> dict[str, Tensor]:
@@ -94,13 +88,18 @@ class AdapterBank:
     def attached(self) -> Iterator[None]:
         """Within this block the model computes with the slots that are routed; after it, with its own weights alone.
 
+        At first, and within a block inside of such a block, no slot is routed; after the inner block it is as before.
         One model carries one set of hooks, so a model may not be used by several threads meanwhile.
         """
-        with self.bound.hooked(self._active):
+        before, routed = (self._active.tensors, self._active.routing), self._routed
+        with nullcontext() if self._attached else self.bound.hooked(self._active):
+            outermost, self._attached = not self._attached, True
+            self.release()
             try:
                 yield
             finally:
-                self.release()
+                (self._active.tensors, self._active.routing), self._routed = before, routed
+                self._attached = not outermost
 
     @contextmanager
     def using(self, slot: int) -> Iterator[None]:

@@ -50,6 +50,21 @@ def add_low_rank(y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float, routi
     return changed
 
 
+def slot_affine(y: Tensor, gain: Tensor | None, shift: Tensor | None, routing: Routing) -> Tensor:
+    """`gain · y + shift` for each row of `y (…, n)`, with its slot's `gain` and `shift (slots, n)`; None is 1 and 0."""
+    if routing.equal:
+        rows = y.reshape(len(routing.rows), -1, y.shape[-1])
+        gain, shift = (None if given is None else given[:, None] for given in (gain, shift))
+    else:
+        rows = y.reshape(-1, y.shape[-1])
+        gain, shift = (None if given is None else routing.spread(given) for given in (gain, shift))
+    if gain is not None:
+        rows = rows * gain if shift is None else torch.addcmul(shift, rows, gain)
+    elif shift is not None:
+        rows = rows + shift
+    return rows.view(y.shape)
+
+
 def frozen_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
     """Negative log-likelihood in nats, `(n,)`, of `targets (n,)` under `softmax(weight @ hidden + bias)`.
 

@@ -30,7 +30,7 @@ def find_targets(module: nn.Module, wanted: str | tuple[str, ...], layers: Layer
         ModelError: a name is not there; the message says which ones are, and the nearest.
         InputError: `layers` is below 1, or above what there is.
     """
-    there = {name: part for name, part in module.named_modules() if _adaptable(part)}
+    there = {name: part for name, part in module.named_modules() if is_adaptable(part)}
     if wanted == ALL_LINEAR:
         output = output_matrix(module)
         chosen = {n: part for n, part in there.items() if part is not output and not is_convolution(part)}
@@ -39,13 +39,39 @@ def find_targets(module: nn.Module, wanted: str | tuple[str, ...], layers: Layer
         chosen = {n: part for n, part in there.items() if n.rsplit(".", 1)[-1] in names}
         lacking = sorted(set(names) - {n.rsplit(".", 1)[-1] for n in chosen})
         if lacking or not chosen:
-            raise _unknown(lacking, there)
+            raise _unknown(lacking, {n.rsplit(".", 1)[-1] for n in there}, "linear ", f", or '{ALL_LINEAR}'")
     if not chosen:
         raise ModelError(f"{type(module).__name__} has no linear module to adapt; name its modules as target_modules.")
     if layers is None:
         return chosen
     first, _ = last_blocks(module, layers)
     return {n: part for n, part in chosen.items() if (place := block_of(n)) is not None and place >= first}
+
+
+def find_within(module: nn.Module, wanted: str | tuple[str, ...] | None, layers: Layers = None) -> dict[str, nn.Module]:
+    """The modules that bear one of these names, and all that lie within them, by full name, in order.
+
+    Args:
+        module: the model.
+        wanted: last parts of names (`mlp`, `q_proj`), or None for the whole model.
+        layers: as in `find_targets`.
+
+    Raises:
+        ModelError: a name is not there; the message says which ones are, and the nearest.
+        InputError: `layers` is below 1, or above what there is.
+    """
+    there = {name: set(name.split(".")) for name, _ in module.named_modules()}
+    names = {wanted} if isinstance(wanted, str) else None if wanted is None else set(wanted)
+    known = set().union(*there.values())
+    if names is not None and not (names and names <= known):
+        raise _unknown(sorted(names - known), {name for name in known if name and not name.isdigit()})
+    first = 0 if layers is None else last_blocks(module, layers)[0]
+    return {
+        name: part
+        for name, part in module.named_modules()
+        if (names is None or names & there[name])
+        and (layers is None or ((place := block_of(name)) is not None and place >= first))
+    }
 
 
 def last_blocks(module: nn.Module, layers: int | float) -> tuple[int, int]:
@@ -88,17 +114,17 @@ def is_convolution(module: nn.Module) -> bool:
     return isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
 
 
-def _adaptable(module: nn.Module) -> bool:
+def is_adaptable(module: nn.Module) -> bool:
+    """Whether it is a linear layer or a convolution."""
     from torch import nn
 
     return isinstance(module, nn.Linear) or is_transposed(module) or is_convolution(module)
 
 
-def _unknown(lacking: list[str], there: dict[str, nn.Module]) -> ModelError:
-    known = sorted({name.rsplit(".", 1)[-1] for name in there})
+def _unknown(lacking: list[str], known: set[str], kind: str = "", otherwise: str = "") -> ModelError:
     near = get_close_matches(lacking[0], known, n=1) if lacking else []
     hint = f" Did you mean {near[0]}?" if near else ""
     return ModelError(
-        f"target_modules={', '.join(lacking) or '(none given)'}: the model has no such linear module; "
-        f"it has {', '.join(known)}.{hint} Give some of these, or '{ALL_LINEAR}'."
+        f"target_modules={', '.join(lacking) or '(none given)'}: the model has no such {kind}module; "
+        f"it has {', '.join(sorted(known))}.{hint} Give some of these{otherwise}."
     )

@@ -165,9 +165,9 @@ class Trainer:
         Raises:
             InputError: an example has no target.
         """
-        courses = {slot: self._course(those) for slot, those in examples.items()}
         taken = 0
         with self.bank.attached():
+            courses = {slot: self._course(those) for slot, those in examples.items()}
             while any(course.ahead for course in courses.values()) and not (stop is not None and stop(taken)):
                 self._step({slot: course for slot, course in courses.items() if course.ahead})
                 taken += 1
@@ -192,7 +192,8 @@ class Trainer:
                 if job is None:
                     break
                 self.bank.reset(slot, seed=job.seed)
-                at_work[slot] = number, self._course(job.examples)
+                with self.bank.attached():
+                    at_work[slot] = number, self._course(job.examples)
             if not at_work:
                 return
             busy = {slot: course for slot, (_, course) in at_work.items() if course.ahead}
@@ -204,6 +205,7 @@ class Trainer:
                 yield Done(number, self.bank.tensors(slot), course.trace)
 
     def _course(self, examples: Sequence[Example]) -> _Course:
+        """The lessons of these examples; made with the bank attached, for adapters may take some of the context."""
         return _Course(deque(self.objective.lesson(self.model, example) for example in examples))
 
     def _step(self, courses: Mapping[int, _Course]) -> None:
@@ -212,15 +214,16 @@ class Trainer:
         again = {slot for slot, lesson in lessons.items() if self._repeats(courses[slot], lesson)}
         for slot in again:
             self._again(slot, courses[slot])
-        for together in _passes({slot: lesson for slot, lesson in lessons.items() if slot not in again}):
+        fresh = {slot: lesson for slot, lesson in lessons.items() if slot not in again}
+        for together in _passes(fresh, alone=self.bank.bound.alone):
             self._learn(together, courses)
 
     def _learn(self, lessons: Mapping[int, Lesson], courses: Mapping[int, _Course]) -> None:
         """A pass for these slots, there and back, and a step of each along its gradient."""
         import torch
 
-        reader, virtual = self.model.reader, self.bank.bound.virtual
-        batch = read_lessons(reader, list(lessons.values()), virtual=virtual)
+        reader = self.model.reader
+        batch = read_lessons(reader, list(lessons.values()))
         first = self.bank.bound.first_block
         prefix = self._prefixes.get([ids for lesson in lessons.values() for ids in lesson.sequences]) if first else None
         self.bank.route(list(lessons), batch.rows, learn=True)
@@ -258,14 +261,14 @@ class Trainer:
         return torch.optim.Adam(rows, lr=self.config.lr, fused=True)
 
 
-def _passes(lessons: Mapping[int, Lesson]) -> Iterator[dict[int, Lesson]]:
-    """Split what is to be read into passes of a bounded number of tokens, equal lengths side by side."""
+def _passes(lessons: Mapping[int, Lesson], *, alone: bool) -> Iterator[dict[int, Lesson]]:
+    """Split what is to be read into passes of a bounded number of tokens or of one slot, equal lengths side by side."""
     together: dict[int, Lesson] = {}
     tokens = 0
     lengths = {slot: sum(map(len, lesson.sequences)) for slot, lesson in lessons.items()}
     for slot in sorted(lessons, key=lambda slot: (lengths[slot], slot)):
         length = lengths[slot]
-        if together and tokens + length > _TOKENS_A_PASS:
+        if together and (alone or tokens + length > _TOKENS_A_PASS):
             yield together
             together, tokens = {}, 0
         together[slot] = lessons[slot]

@@ -130,17 +130,16 @@ def score_many(
             f"{len(texts)} texts, {len(before)} given, slots={list(slots)}: give texts that are not empty, and for "
             "each what is given and a slot of its own."
         )
-    virtual = bank.bound.virtual
-    parts = [
-        (slot, part)
-        for slot, text, ahead in zip(slots, texts, before, strict=True)
-        for part in _window_lessons(model, model.encode(text), model.encode(ahead), model.context - virtual)
-    ]
     nats: dict[int, list[Tensor]] = {slot: [] for slot in slots}
     with bank.attached(), torch.inference_mode():
+        parts = [  # an attached adapter may take some of the context
+            (slot, part)
+            for slot, text, ahead in zip(slots, texts, before, strict=True)
+            for part in _window_lessons(model, model.encode(text), model.encode(ahead))
+        ]
         for together in _passes(parts):
             lessons = [part for _, part in together]
-            batch = read_lessons(model.reader, lessons, virtual=virtual)
+            batch = read_lessons(model.reader, lessons)
             rows: dict[int, int] = {}
             for (slot, _), count in zip(together, batch.rows, strict=True):
                 rows[slot] = rows.get(slot, 0) + count
@@ -156,10 +155,11 @@ def score_many(
     ]
 
 
-def _window_lessons(model: LanguageModel, ids: list[int], given: list[int], context: int) -> list[Lesson]:
+def _window_lessons(model: LanguageModel, ids: list[int], given: list[int]) -> list[Lesson]:
     """The windows in which a text is read, as lessons that learn what a window scores."""
     from whet.adaptation.objectives import Lesson
 
+    context = model.context
     kept = min(len(given), max(context - len(ids), context // 2))
     sequence = [*given[len(given) - kept :], *ids]
     return [

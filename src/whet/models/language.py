@@ -61,7 +61,11 @@ class LanguageModel:
         try:
             tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
             model, found = AutoModelForCausalLM.from_pretrained(
-                where, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False, output_loading_info=True
+                where,
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
         except unfit as error:
             raise _not_loaded(name, f"{type(error).__name__}: {error}".splitlines()[0]) from error

@@ -131,20 +131,30 @@ class Reader:
             parts[place] = self.backbone
         return logits
 
-    @cached_property
+    @property
     def output(self) -> tuple[Tensor, Tensor | None] | None:
-        """Output matrix `(V, width)` and bias if the logits are that linear map of the hidden states, else None."""
+        """Output matrix `(V, width)` and bias if the logits are that linear map of the hidden states, else None.
+
+        None also while the matrix itself is learnt, for then its gradient is wanted.
+        """
+        head = self.model.module.get_output_embeddings()
+        if not self._plain_output or head.weight.requires_grad:
+            return None
+        return head.weight, getattr(head, "bias", None)
+
+    @cached_property
+    def _plain_output(self) -> bool:
+        """Whether the model does no more to the hidden states than its output matrix says."""
         import torch
 
         head = self.model.module.get_output_embeddings()
         if getattr(head, "weight", None) is None:
-            return None
-        bias = getattr(head, "bias", None)
+            return False
         with torch.inference_mode():
             hidden = torch.linspace(-3, 3, self.model.width * 2, device=self.model.device, dtype=head.weight.dtype)
             hidden = hidden.view(2, -1)
-            plain = torch.equal(torch.nn.functional.linear(hidden, head.weight, bias), self.logits(hidden))
-        return (head.weight, bias) if plain else None
+            plain = torch.nn.functional.linear(hidden, head.weight, getattr(head, "bias", None))
+            return torch.equal(plain, self.logits(hidden))
 
     @cached_property
     def packs(self) -> bool:
@@ -236,26 +246,50 @@ def _attention(
     s_aux: Tensor | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of each sequence to itself: `query (1, heads, tokens, size)` to `(1, tokens, heads, size)`."""
+    """Attention of each sequence to itself: `query (1, heads, tokens, size)` to `(1, tokens, heads, size)`.
+
+    Keys that are more than the queries are virtual tokens, equally many of each sequence, and come first. With a mask
+    the sequences are the rows of a batch, as always.
+    """
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
     lengths: tuple[int, ...] = module.config.whet_lengths
-    if attention_mask is not None or dropout or softcap is not None or s_aux is not None:
-        raise NotImplementedError("attention with a mask, dropout, a soft cap or sinks")
-    if sliding_window is not None and max(lengths) > sliding_window:
+    if dropout or softcap is not None or s_aux is not None:
+        raise NotImplementedError("attention with dropout, a soft cap or sinks")
+    if attention_mask is not None:
+        grouped = query.shape[1] != key.shape[1]
+        found = scaled_dot_product_attention(query, key, value, attention_mask, scale=scaling, enable_gqa=grouped)
+        return found.transpose(1, 2), None
+    extra = key.shape[2] - query.shape[2]
+    ahead = extra // len(lengths)
+    if sliding_window is not None and ahead + max(lengths) > sliding_window:
         raise NotImplementedError("sequences longer than a sliding window")
     causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
-    parts, begin = [], 0
+    parts, begin, first = [], 0, 0
     for length, same in groupby(lengths):
         count = len(list(same))
         end = begin + count * length
         q, k, v = (
-            states[0, :, begin:end].unflatten(1, (count, length)).transpose(0, 1) for states in (query, key, value)
+            states[0, :, begin:end].unflatten(1, (count, length)).transpose(0, 1)
+            for states in (query, key[:, :, extra:], value[:, :, extra:])
         )
+        mask = None
+        if ahead:
+            part = slice(first * ahead, (first + count) * ahead)
+            before = (states[0, :, part].unflatten(1, (count, ahead)).transpose(0, 1) for states in (key, value))
+            k, v = (torch.cat(both, dim=2) for both in zip(before, (k, v), strict=True))
+            if causal:
+                mask = torch.ones(length, ahead + length, dtype=torch.bool, device=q.device).tril(ahead)
         found = scaled_dot_product_attention(
-            q, k, v, is_causal=causal and length > 1, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+            q,
+            k,
+            v,
+            mask,
+            is_causal=causal and length > 1 and mask is None,
+            scale=scaling,
+            enable_gqa=q.shape[1] != k.shape[1],
         )
         parts.append(found.transpose(1, 2).flatten(0, 1))
-        begin = end
+        begin, first = end, first + count
     return (parts[0] if len(parts) == 1 else torch.cat(parts))[None], None

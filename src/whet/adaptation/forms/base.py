@@ -31,13 +31,13 @@ class Bound(Protocol):
     """A form fitted to a model.
 
     Attributes:
-        virtual: tokens to put before each sequence, whose embeddings the form replaces.
         first_block: number of the first transformer block that it changes; what the blocks before it compute is that of
             the frozen model.
+        alone: whether a pass can be for one slot only.
     """
 
-    virtual: int
     first_block: int
+    alone: bool
 
     @property
     def layout(self) -> Layout:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from whet.adaptation.forms.base import Active
+from whet.adaptation.forms.files import PREFIX, match
 from whet.adaptation.layout import Layout
 from whet.adaptation.targets import ALL_LINEAR, Layers, find_targets, is_convolution, is_transposed, last_blocks
 from whet.errors import AdapterError, InputError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from whet.adaptation.routing import Routing
 
-_PREFIX = "base_model.model."
+_PEFT_PARTS = {"A": "lora_A.weight", "B": "lora_B.weight", "m": "lora_magnitude_vector"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class LoraConfig:
             for every linear layer but the output matrix.
         layers: change only the last so many of the model's blocks, or with a number below 1 that share of them.
         use_rslora: scale by `lora_alpha / sqrt(r)` instead.
+        use_dora: learn the length of each row of a matrix apart from its direction (DoRA, see `dora.py`).
     """
 
     r: int = 8
@@ -45,6 +47,7 @@ class LoraConfig:
     target_modules: str | tuple[str, ...] = ALL_LINEAR
     layers: Layers = None
     use_rslora: bool = False
+    use_dora: bool = False
 
     def __post_init__(self) -> None:
         if self.r < 1:
@@ -62,17 +65,20 @@ class LoraConfig:
 
         Raises:
             ModelError: the model lacks the target modules.
-            InputError: the rank is above the size of one of them, or `layers` above the number of blocks.
+            InputError: the rank is above the size of one of them, `layers` is above the number of blocks, or one is a
+                convolution where DoRA is asked for.
         """
+        from whet.adaptation.forms.dora import BoundDora
+
         modules = find_targets(module, self.target_modules, self.layers)
         first = 0 if self.layers is None else last_blocks(module, self.layers)[0]
-        return BoundLora(self, modules, first)
+        return (BoundDora if self.use_dora else BoundLora)(self, modules, first)
 
 
 class BoundLora:
     """LoRA on the named modules of a model."""
 
-    virtual = 0
+    alone = False
 
     def __init__(self, config: LoraConfig, modules: Mapping[str, nn.Module], first_block: int) -> None:
         self.config = config
@@ -94,23 +100,27 @@ class BoundLora:
         """A from the uniform Kaiming distribution (as in PEFT), B zero."""
         import torch
 
-        tensors = {}
-        for name, shape in self.layout.shapes.items():
-            if name.endswith(".A"):
-                bound = 1 / math.sqrt(math.prod(shape[1:]))
-                tensors[name] = (torch.rand(shape, generator=generator) * 2 - 1) * bound
-            else:
-                tensors[name] = torch.zeros(shape)
-        return tensors
+        shapes = self.layout.shapes
+        sizes = [math.prod(shape) for name, shape in shapes.items() if name.endswith(".A")]
+        draws = iter((torch.rand(sum(sizes), generator=generator) * 2 - 1).split(sizes))
+        return {
+            name: next(draws).view(shape) / math.sqrt(math.prod(shape[1:]))
+            if name.endswith(".A")
+            else torch.zeros(shape)
+            for name, shape in shapes.items()
+        }
 
     @contextmanager
     def hooked(self, active: Active) -> Iterator[None]:
         """Add the change to what the modules compute, while the block lasts."""
         with ExitStack() as stack:
             for name, module in self.modules.items():
-                hook = _hook(name, self.config.scale, active)
-                stack.callback(module.register_forward_hook(hook).remove)
+                stack.callback(module.register_forward_hook(self.hook(name, active)).remove)
             yield
+
+    def hook(self, name: str, active: Active) -> Hook:
+        """What changes the output of the module of this name."""
+        return _hook(name, self.config.scale, active)
 
     def to_peft(self, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Settings and tensors as PEFT's LoRA has them."""
@@ -120,47 +130,39 @@ class BoundLora:
             "lora_alpha": self.config.lora_alpha,
             "lora_dropout": 0.0,
             "use_rslora": self.config.use_rslora,
+            "use_dora": self.config.use_dora,
             "bias": "none",
             "fan_in_fan_out": any(is_transposed(module) for module in self.modules.values()),
             # whole names: a last part alone would have PEFT make matrices for blocks that were left out
             "target_modules": sorted(self.modules),
         }
-        return settings, {_peft_name(name): _turned(name, tensor) for name, tensor in tensors.items()}
+        named = {_peft_name(name): tensor for name, tensor in tensors.items()}
+        return settings, {name: _turned(name, tensor) for name, tensor in named.items()}
 
     def from_peft(self, settings: Mapping[str, Any], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of a PEFT folder.
 
         Raises:
-            AdapterError: it is no plain LoRA, or does not fit.
+            AdapterError: it is no LoRA without bias, is DoRA where this is not or the reverse, or does not fit.
         """
-        if settings.get("peft_type") != "LORA" or settings.get("use_dora") or settings.get("bias", "none") != "none":
+        kind, dora, bias = settings.get("peft_type"), bool(settings.get("use_dora")), settings.get("bias", "none")
+        if kind != "LORA" or dora != self.config.use_dora or bias != "none":
             raise AdapterError(
-                f"an adapter of type {settings.get('peft_type')!r} cannot be used as plain LoRA without bias; "
-                "give the form that it was saved from."
+                f"an adapter of type {kind!r} with use_dora={dora} and bias={bias!r} cannot be used as LoRA with "
+                f"use_dora={self.config.use_dora} and without bias; give the form that it was saved from."
             )
-        tensors = {}
-        for name, shape in self.layout.shapes.items():
-            found = weights.get(_peft_name(name))
-            if found is not None:
-                found = _turned(name, found)
-            if found is None or tuple(found.shape) != shape:
-                has = "is missing" if found is None else f"is {tuple(found.shape)} in the file"
-                raise AdapterError(f"the adapter does not fit the model: {name}, which is {shape} here, {has}.")
-            tensors[name] = found
-        if len(tensors) != len(weights):
-            more = sorted(set(weights) - {_peft_name(name) for name in tensors})[0]
-            raise AdapterError(f"the adapter does not fit the model: {more} belongs to none of its target modules.")
-        return tensors
+        names = {name: _peft_name(name) for name in self.layout.shapes}
+        return match(self.layout, names, {name: _turned(name, tensor) for name, tensor in weights.items()})
 
 
 def _peft_name(name: str) -> str:
-    module, _, side = name.rpartition(".")
-    return f"{_PREFIX}{module}.lora_{side}.weight"
+    module, _, part = name.rpartition(".")
+    return f"{PREFIX}{module}.{_PEFT_PARTS[part]}"
 
 
 def _turned(name: str, tensor: Tensor) -> Tensor:
     """B of a linear module from PEFT's `(out, r)` to `(r, out)`, which is faster here, and back."""
-    return tensor.T.contiguous() if name.endswith(".B") and tensor.ndim == 2 else tensor
+    return tensor.T.contiguous() if name.endswith(_PEFT_PARTS["B"]) and tensor.ndim == 2 else tensor
 
 
 def _shapes(module: nn.Module, r: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

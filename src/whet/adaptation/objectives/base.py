@@ -82,13 +82,9 @@ class LessonBatch(Batch):
         return tuple(sum(islice(rows, count)) for count in self.sequences)
 
 
-def read_lessons(reader: Reader, lessons: Sequence[Lesson], *, virtual: int = 0) -> LessonBatch:
-    """Lay the sequences of lessons out for one pass.
-
-    `virtual` start tokens come before each sequence, for forms of adapters that put something else in their place.
-    """
-    ahead = (reader.model.start,) * virtual
-    batch = reader.batch([ahead + sequence for lesson in lessons for sequence in lesson.sequences])
+def read_lessons(reader: Reader, lessons: Sequence[Lesson]) -> LessonBatch:
+    """Lay the sequences of lessons out for one pass."""
+    batch = reader.batch([sequence for lesson in lessons for sequence in lesson.sequences])
     return LessonBatch(batch.ids, batch.lengths, batch.packed, tuple(len(lesson.sequences) for lesson in lessons))
 
 
@@ -104,11 +100,11 @@ def learnt_rows(batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
     return torch.cat(rows).to(batch.ids.device)
 
 
-def lesson_bits(model: LanguageModel, objective: Objective, lesson: Lesson, *, virtual: int = 0) -> float:
+def lesson_bits(model: LanguageModel, objective: Objective, lesson: Lesson) -> float:
     """Loss of a lesson in bits per byte, without a gradient."""
     import torch
 
     with torch.inference_mode():
-        batch = read_lessons(model.reader, [lesson], virtual=virtual)
+        batch = read_lessons(model.reader, [lesson])
         losses = objective.losses(model.reader, model.reader.hidden(batch), batch, [lesson])
         return lesson.bits_per_byte(losses.item())

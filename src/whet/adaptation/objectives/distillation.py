@@ -100,9 +100,8 @@ class Distillation:
         import torch
 
         reader = self.teacher.reader
-        virtual = 0 if self.bank is None else self.bank.bound.virtual
         with torch.no_grad(), nullcontext() if self.bank is None else self.bank.using(self.slot):
-            batch = read_lessons(reader, [lesson], virtual=virtual)
+            batch = read_lessons(reader, [lesson])
             return reader.hidden(batch)[learnt_rows(batch, [lesson])]
 
     def _other_vocabulary(self, model: LanguageModel, example: Example) -> bool:

@@ -124,7 +124,7 @@ def _steps(engine: Engine, picks: Sequence[Example]) -> list[Step]:
         trace = trainer.run({0: [example]})[0]
         part = trainer.objective.lesson(engine.model, example)
         with engine.bank.using(0):
-            after = lesson_bits(engine.model, trainer.objective, part, virtual=engine.bank.bound.virtual)
+            after = lesson_bits(engine.model, trainer.objective, part)
         steps.append(Step(example, trace.losses[-1], after))
     return steps
 
