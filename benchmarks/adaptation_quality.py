@@ -222,11 +222,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/adaptation_quality.json"))
     parser.add_argument("--validation", type=int, default=2, help="queries of a domain that rates are chosen on")
     parser.add_argument("--test", type=int, default=4, help="queries of a domain for the comparison")
-    parser.add_argument("--forms", default=",".join(FORMS), help="only these")
+    parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=list(FORMS), help="only these")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    forms = args.forms.split(",")
 
     def texts(split: str, limit: int) -> list[Text]:
         files = sorted(args.data.glob("*.jsonl*"))
@@ -234,11 +233,11 @@ def main() -> None:
         return choose_texts(examples, limit=limit, max_chars=1600)
 
     log = args.work / "adaptation_quality.jsonl"
-    tried = [("base", 0.0), *((form, lr) for form in forms for lr in RATES[form])]
+    tried = [("base", 0.0), *((form, lr) for form in args.forms for lr in RATES[form])]
     outcomes = run(
         list(tasks_of("validation", texts("validation", args.validation), tried)), log, args.memory, args.workers
     )
-    final = list(best_rates(outcomes, forms).items())
+    final = list(best_rates(outcomes, args.forms).items())
     outcomes = run(
         list(tasks_of("test", texts("test", args.test), [("base", 0.0), *final])), log, args.memory, args.workers
     )
