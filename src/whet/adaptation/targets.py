@@ -18,7 +18,7 @@ _NUMBERED = re.compile(r"^(.*?\.?)(\d+)\.")
 
 
 def find_targets(module: nn.Module, wanted: str | tuple[str, ...], layers: Layers = None) -> dict[str, nn.Module]:
-    """The modules whose names end in one of `wanted` (or every linear one but the output matrix), by name, in order.
+    """The modules whose names end in one of `wanted` (or every linear one below the head), by name, in order.
 
     Args:
         module: the model.
@@ -32,8 +32,12 @@ def find_targets(module: nn.Module, wanted: str | tuple[str, ...], layers: Layer
     """
     there = {name: part for name, part in module.named_modules() if is_adaptable(part)}
     if wanted == ALL_LINEAR:
-        output = output_matrix(module)
-        chosen = {n: part for n, part in there.items() if part is not output and not is_convolution(part)}
+        output, below = output_matrix(module), _below_the_head(module)
+        chosen = {
+            n: part
+            for n, part in there.items()
+            if part is not output and not is_convolution(part) and n.startswith(below)
+        }
     else:
         names = (wanted,) if isinstance(wanted, str) else wanted
         chosen = {n: part for n, part in there.items() if n.rsplit(".", 1)[-1] in names}
@@ -100,6 +104,12 @@ def output_matrix(module: nn.Module) -> nn.Module | None:
     """The matrix that makes logits of hidden states, where the model is a language model."""
     find = getattr(module, "get_output_embeddings", None)
     return find() if find is not None else None
+
+
+def _below_the_head(module: nn.Module) -> str:
+    """What the names of a `transformers` model begin with but for its head; a head reads chosen rows only."""
+    name = getattr(module, "base_model_prefix", "")
+    return f"{name}." if name and hasattr(module, name) else ""
 
 
 def is_transposed(module: nn.Module) -> bool:

@@ -170,6 +170,15 @@ def test_output_matrix_is_never_a_target(tiny_model: LanguageModel) -> None:
     assert not [name for name in AdapterBank(tiny_model.module, LoraConfig()).tensors(0) if "lm_head" in name]
 
 
+def test_a_head_of_more_than_one_matrix_is_left_out() -> None:
+    from transformers import BertConfig, BertForMaskedLM
+
+    config = BertConfig(vocab_size=20, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2)
+    names = AdapterBank(BertForMaskedLM(config), LoraConfig(r=2)).tensors(0)
+    assert names
+    assert all(name.startswith("bert.") for name in names)
+
+
 def test_missing_target_is_named_with_what_there_is(tiny_llama: LanguageModel) -> None:
     with pytest.raises(ModelError, match=r"=q_porj: the model has no.*it has.*q_proj.*Did you mean q_proj\?"):
         AdapterBank(tiny_llama.module, LoraConfig(target_modules=("q_porj", "q_proj")))
