@@ -57,7 +57,7 @@ def test_the_loop_on_every_architecture(tiny_model: LanguageModel, memory: Memor
     assert list(answer.uncertainty) == sorted(answer.uncertainty, reverse=True)
     assert [pick.variance for pick in answer.picks] == list(answer.uncertainty[1:])
     assert answer.plan.rung in ("adapt", "base")
-    assert answer.plan.steps == len(answer.losses) == 5  # one pick is held out
+    assert answer.plan.steps == len(answer.losses) == 6
     assert set(answer.cost.seconds) >= {"embed", "search", "select", "train", "guard", "generate"}
     assert answer.cost.tokens["train"] > 0
     assert answer.cost.flops > 0
@@ -108,8 +108,11 @@ def test_reuse_turned_off_remembers_nothing(tiny_llama: LanguageModel, memory: M
 def test_a_rolled_back_adapter_answers_as_the_base_and_is_not_kept(
     tiny_llama: LanguageModel, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whet.adaptation.check", lambda *_: GuardReport("rolled_back", 1.0, 2.0, "it harms"))
-    answer = Engine(tiny_llama, memory, CONFIG).answer(PROMPT, sampling=SHORT)
+    report = GuardReport("rolled_back", 1.0, 2.0, "it harms")
+    monkeypatch.setattr("whet.adaptation.Guard.judge", lambda *_, **__: report)
+    engine = Engine(tiny_llama, memory, CONFIG)
+    answer = engine.answer(PROMPT, sampling=SHORT)
+    assert engine.guarded == {"rolled_back": 1}
     assert answer.guard.status == "rolled_back"
     assert answer.guard.after is not None
     assert answer.plan.rung == "base"
@@ -133,7 +136,7 @@ def test_forgetting_an_example_removes_the_adapters_that_learnt_from_it(
 def test_steps_are_kept_to_the_budget(tiny_llama: LanguageModel, memory: Memory) -> None:
     answer = Engine(tiny_llama, memory, CONFIG).answer(PROMPT, sampling=SHORT, budget=Budget(steps=2))
     assert answer.plan.steps == 2
-    assert len(answer.picks) == 3  # and one held out
+    assert len(answer.picks) == 2
 
 
 def test_no_time_is_no_training(tiny_llama: LanguageModel, memory: Memory) -> None:
@@ -251,3 +254,24 @@ def test_a_draft_left_by_a_killed_process_is_no_adapter(tiny_llama: LanguageMode
     (draft / "whet.json").write_text(json.dumps({}))
     assert len(memory.adapters) == 0
     assert Engine(tiny_llama, memory, CONFIG).answer(PROMPT, sampling=SHORT).text is not None
+
+
+def test_what_the_guard_is_against_is_not_reused_but_trained_anew(
+    tiny_llama: LanguageModel, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(tiny_llama, memory, replace(CONFIG, guard=False))
+    engine.answer(PROMPT, sampling=SHORT)
+    guarded = Engine(tiny_llama, memory, CONFIG)
+    findings = iter([GuardReport("rolled_back", 1.0, 2.0, "it harms"), GuardReport("kept", 2.0, 1.0, "it helps")])
+    monkeypatch.setattr("whet.adaptation.Guard.judge", lambda *_, **__: next(findings))
+    answer = guarded.answer(PROMPT, sampling=SHORT)
+    assert answer.plan.rung == "adapt"
+    assert answer.guard.status == "kept"
+    assert guarded.guarded == {"rolled_back": 1, "kept": 1}
+
+
+def test_private_examples_reach_the_guard(tiny_llama: LanguageModel, memory: Memory) -> None:
+    refusal = Example(input="Tell me a secret. ", target="No, I will not.")
+    engine = Engine(tiny_llama, memory, CONFIG, safety=[refusal])
+    assert engine.answer(PROMPT, sampling=SHORT).guard.safety is not None
+    assert Engine(tiny_llama, memory, replace(CONFIG, reuse=None)).answer(PROMPT, sampling=SHORT).guard.safety is None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, is_dataclass
+from difflib import get_close_matches
+from types import UnionType
+from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
 
-from whet.adaptation import LoraConfig, TrainConfig
+from whet.adaptation import GuardConfig, LoraConfig, TrainConfig
 from whet.errors import InputError
 from whet.selection import SELECTORS
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class EngineConfig:
         alpha: with a number, selection stops early by the adaptive rule of SIFT; None takes all picks.
         lora: shape of the adapter.
         train: how it is trained.
-        guard: hold one pick out and roll back when its loss rises.
+        guard: judge an adapter before it answers, and roll back where it does not help.
+        tolerances: by what the guard judges.
         reuse: cosine of two queries from which on the adapter of the one serves the other; None trains always
             and remembers nothing.
         warm: cosine from which on training starts from the adapter of the other query; None always starts afresh.
@@ -38,6 +45,7 @@ class EngineConfig:
     lora: LoraConfig = field(default_factory=LoraConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     guard: bool = True
+    tolerances: GuardConfig = field(default_factory=GuardConfig)
     reuse: float | None = 0.95
     warm: float | None = None
     merge: int = 1
@@ -56,6 +64,28 @@ class EngineConfig:
         if self.merge < 1:
             raise InputError(f"merge={self.merge}: merge at least 1 adapter.")
 
+    def to_json(self) -> str:
+        """All settings, as `from_json` reads them."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Settings from a JSON object; those that it does not name have their defaults.
+
+        Raises:
+            InputError: it is no JSON object, names an unknown setting, or a value is of the wrong kind or out of range.
+
+        >>> EngineConfig.from_json('{"picks": 30, "train": {"lr": 0.01}}').train.lr
+        0.01
+        """
+        try:
+            given = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f'the settings are not JSON ({error}); write an object such as {{"picks": 20}}.'
+            ) from error
+        return _read(cls, given, "")
+
     def recipe(self) -> dict[str, Any]:
         """What decides how an adapter comes out, besides the query and the memory; plain values, as JSON gives them."""
         targets = self.lora.target_modules
@@ -69,3 +99,45 @@ class EngineConfig:
             "train": asdict(self.train),
             "seed": self.seed,
         }
+
+
+def _read(kind: type[_T], given: object, place: str) -> _T:
+    """A dataclass from the fields that are given; `place` is its dotted name, with a dot at the end."""
+    if not isinstance(given, dict):
+        raise InputError(
+            f"{place.rstrip('.') or 'the settings'}: {json.dumps(given)[:40]} is no object with fields; "
+            'give one such as {"picks": 20, "train": {"lr": 0.003}}.'
+        )
+    hints = get_type_hints(kind)
+    for name in given:
+        if name not in hints:
+            raise InputError(f"{place}{name} is no setting. {_nearest(name)}")
+    return kind(**{name: _value(hints[name], value, place + name) for name, value in given.items()})
+
+
+def _value(hint: Any, value: Any, name: str) -> Any:
+    """A value of JSON as the field of this type holds it."""
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _read(hint, value, f"{name}.")
+    kinds = [get_origin(kind) or kind for kind in (get_args(hint) if isinstance(hint, UnionType) else (hint,))]
+    if type(value) in kinds:
+        return value
+    if type(value) is int and float in kinds:
+        return float(value)
+    if isinstance(value, list) and tuple in kinds and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    wanted = hint.__name__ if isinstance(hint, type) else str(hint)
+    raise InputError(f"{name}={json.dumps(value)[:40]}: the value is of the wrong kind; give {wanted}.")
+
+
+def _nearest(name: str) -> str:
+    """What may have been meant by a name that is no setting."""
+    known = {dotted.rpartition(".")[2]: dotted for dotted in _names(EngineConfig)}
+    near = get_close_matches(name, known, n=1)
+    return f"Did you mean {known[near[0]]}?" if near else f"There are {', '.join(known.values())}."
+
+
+def _names(kind: type) -> Iterator[str]:
+    for name, hint in get_type_hints(kind).items():
+        inner = _names(hint) if is_dataclass(hint) and isinstance(hint, type) else ()
+        yield from (f"{name}.{part}" for part in inner) if inner else (name,)

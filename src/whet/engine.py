@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whet import adaptation
-from whet.adaptation import Trainer
+from whet.adaptation import OBJECTIVES, Guard, Trainer
 from whet.config import EngineConfig
 from whet.control import AdaptiveStop, Budget, Meter, TimeLimit
 from whet.decoding import Sampling, generate
@@ -62,7 +62,12 @@ class Engine:
         model: the frozen base model.
         memory: what can be learnt from.
         config: how the loop is run.
+        safety: private examples, such as refusals that the model was taught: an adapter that raises the loss on their
+            targets too much is rolled back.
         clock: seconds, for budgets and costs.
+
+    Attributes:
+        guarded: how often the guard came to which finding.
     """
 
     def __init__(
@@ -71,11 +76,14 @@ class Engine:
         memory: Memory,
         config: EngineConfig | None = None,
         *,
+        safety: Sequence[Example] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.model = model
         self.memory = memory
         self.config = config or EngineConfig()
+        self.safety = tuple(safety)
+        self.guarded: Counter[str] = Counter()
         self._clock = clock
         self.recall = Recall(model, memory, self.config)
         self._seconds_per_token: float | None = None
@@ -98,10 +106,11 @@ class Engine:
 
     @cached_property
     def bank(self) -> AdapterBank:
-        """The one slot that adapters are trained in and answers are given with."""
+        """Slot 0 is what adapters are trained in and answers are given with; the others are for its earlier states."""
         from whet.adaptation import AdapterBank
 
-        return AdapterBank(self.model.module, self.config.lora)
+        config = self.config
+        return AdapterBank(self.model.module, config.lora, slots=1 + len(config.tolerances.snapshots) * config.guard)
 
     def answer(self, prompt: str, *, budget: Budget | None = None, sampling: Sampling | None = None) -> Answer:
         """Sharpen the model on `prompt` and continue it; the model is as before when this returns.
@@ -125,9 +134,8 @@ class Engine:
         if self.config.reuse is not None:
             with meter.phase("cache"):
                 start = self.recall.find(vector, self.bank)
-        if start.bank is not None and not start.warm:
-            learnt = self._reused(start)
-        else:
+        learnt = self._reused(prompt, start, meter) if start.bank is not None and not start.warm else None
+        if learnt is None:
             learnt = self._learn(prompt, vector, meter, budget, sampling, start)
         with meter.phase("generate"), self._ready(learnt):
             generated = generate(self.model, prompt, sampling)
@@ -167,21 +175,21 @@ class Engine:
         )
         return Picked(picks, choice)
 
-    def _reused(self, start: Recalled) -> _Learnt:
-        """Ready to answer with what earlier queries have learnt."""
+    def _reused(self, prompt: str, start: Recalled, meter: Meter) -> _Learnt | None:
+        """Ready to answer with what earlier queries have learnt, unless the guard is against it."""
+        assert start.bank is not None
         assert start.nearest is not None
-        merged = f" and of {self.config.merge - 1} more" if self.config.merge > 1 else ""
-        return _Learnt(
-            bank=start.bank,
-            plan=Plan(
-                "reuse",
-                0,
-                0,
-                f"an adapter of a query with cosine {start.nearest.similarity:.3f} to this one{merged} was reused",
-            ),
-            guard=GuardReport("skipped", None, None, "nothing was trained; the adapter passed when it was made"),
-            adapter_id=start.nearest.id,
-        )
+        guard = GuardReport("skipped", None, None, "turned off")
+        if self.config.guard:
+            with meter.phase("guard"):
+                guard = self._guard(start.bank).judge(prompt)
+            self._count(meter, "guard", guard.tokens)
+        self.guarded[guard.status] += 1
+        if guard.status == "rolled_back":
+            return None
+        merged = f" and {self.config.merge - 1} more" if self.config.merge > 1 else ""
+        reason = f"an adapter of a query with cosine {start.nearest.similarity:.3f} to this one{merged} was reused"
+        return _Learnt(bank=start.bank, plan=Plan("reuse", 0, 0, reason), guard=guard, adapter_id=start.nearest.id)
 
     def _learn(
         self, prompt: str, vector: np.ndarray, meter: Meter, budget: Budget, sampling: Sampling, start: Recalled
@@ -191,28 +199,28 @@ class Engine:
         with meter.phase("search"):
             candidates = self.memory.search(vector, config.candidates)
         with meter.phase("select"):
-            # one pick more than there are steps, when one is held out for the guard
-            most = config.picks if budget.steps is None else min(config.picks, budget.steps + config.guard)
-            picked = self.pick(candidates, n=most)
-        to_learn, held_out = adaptation.hold_out(picked.examples) if config.guard else (picked.examples, None)
+            picked = self.pick(candidates, n=config.picks if budget.steps is None else min(config.picks, budget.steps))
+        to_learn = picked.examples
+        snapshots = self._guard(self.bank).snapshots(len(to_learn), range(1, self.bank.slots)) if config.guard else None
         limit = self._time_limit(budget, meter, sampling)
         with meter.phase("train"):
             if not start.warm:
                 self.bank.reset(0, seed=config.seed)
-            trainer = Trainer(self.model, self.bank, config.train)
-            trace = trainer.run({0: to_learn}, stop=limit)[0]
+            trace = Trainer(self.model, self.bank, config.train).run({0: to_learn}, stop=limit, leave=snapshots)[0]
         steps = trace.steps
         self._count(meter, "train", trace.tokens, passes=2)
-        guard = GuardReport("skipped", None, None, "no pick could be held out" if config.guard else "turned off")
-        if held_out is not None and steps:
+        guard = GuardReport("skipped", None, None, "nothing was trained" if config.guard else "turned off")
+        if config.guard and steps:
             with meter.phase("guard"):
-                guard = adaptation.check(self.model, self.bank, 0, held_out, trainer.objective)
+                guard = self._guard(self.bank).judge(prompt, learnt=to_learn, trace=trace, snapshots=snapshots)
+            self._count(meter, "guard", guard.tokens)
+        self.guarded[guard.status] += 1
         helps = steps > 0 and guard.status != "rolled_back"
         adapter_id, notes = None, [start.note] if start.note else []
         if helps and config.reuse is not None:
             with meter.phase("remember"):
                 try:
-                    adapter_id = self.recall.remember(vector, self.bank, to_learn[:steps], start)
+                    adapter_id = self.recall.remember(vector, self.bank, to_learn[: guard.step or steps], start)
                 except StoreError as error:  # the answer is not lost with it
                     notes.append(str(error))
         return _Learnt(
@@ -260,6 +268,18 @@ class Engine:
         if Example(target=prompt).id in self.memory:
             return ("an exact copy of the query is in the memory, and was open to selection",)
         return ()
+
+    @cached_property
+    def _own_guard(self) -> Guard:
+        return self._guard_of(self.bank)
+
+    def _guard(self, bank: AdapterBank) -> Guard:
+        """The guard of a bank; that of the engine's own is kept, with what it knows of the base model."""
+        return self._own_guard if bank is self.bank else self._guard_of(bank)
+
+    def _guard_of(self, bank: AdapterBank) -> Guard:
+        objective = OBJECTIVES[self.config.train.objective]()
+        return Guard(self.model, bank, objective, self.config.tolerances, safety=self.safety)
 
     def _ready(self, learnt: _Learnt) -> AbstractContextManager[None]:
         return learnt.bank.using(0) if learnt.bank is not None else nullcontext()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from whet.adaptation import Trainer, hold_out
+from whet.adaptation import Trainer
 from whet.adaptation.objectives.base import lesson_bits
 from whet.decoding import Sampling, generate, score_text
 from whet.engine import Engine
@@ -120,7 +120,7 @@ def _steps(engine: Engine, picks: Sequence[Example]) -> list[Step]:
     engine.bank.reset(0, seed=config.seed)
     trainer = Trainer(engine.model, engine.bank, config.train)
     steps = []
-    for example in hold_out(picks)[0] if config.guard else picks:
+    for example in picks:
         trace = trainer.run({0: [example]})[0]
         part = trainer.objective.lesson(engine.model, example)
         with engine.bank.using(0):
