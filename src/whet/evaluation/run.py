@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from whet.config import EngineConfig
 from whet.engine import Engine
@@ -18,6 +19,9 @@ from whet.errors import InputError, StoreError
 from whet.evaluation.files import write_atomically
 from whet.evaluation.language import Record, Settings, Text, measure
 from whet.types import Example
+
+_UNUSED = ("guard", "tolerances", "reuse", "warm", "merge")
+"""Settings of the engine that no measurement of the language depends on."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class Job:
 
     def description(self) -> dict[str, object]:
         """The job as plain values; a run goes on only with the description that it began with."""
-        plain: dict[str, object] = json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        for unused in _UNUSED:
+            del plain["config"][unused]
         return plain
 
 
