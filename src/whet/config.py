@@ -116,16 +116,17 @@ def _read(kind: type[_T], given: object, place: str) -> _T:
 
 
 def _value(hint: Any, value: Any, name: str) -> Any:
-    """A value of JSON as the field of this type holds it."""
+    """A value of JSON as a field of this type holds it."""
     if is_dataclass(hint) and isinstance(hint, type):
         return _read(hint, value, f"{name}.")
-    kinds = [get_origin(kind) or kind for kind in (get_args(hint) if isinstance(hint, UnionType) else (hint,))]
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if type(value) in kinds:
         return value
     if type(value) is int and float in kinds:
         return float(value)
-    if isinstance(value, list) and tuple in kinds and all(isinstance(part, str) for part in value):
-        return tuple(value)
+    parts = [get_args(kind)[0] for kind in kinds if get_origin(kind) is tuple]
+    if isinstance(value, list) and parts:
+        return tuple(_value(parts[0], part, f"{name}[{place}]") for place, part in enumerate(value))
     wanted = hint.__name__ if isinstance(hint, type) else str(hint)
     raise InputError(f"{name}={json.dumps(value)[:40]}: the value is of the wrong kind; give {wanted}.")
 

@@ -15,6 +15,7 @@ from whet.cli.forget import forget
 from whet.cli.index import index
 from whet.cli.run import run
 from whet.cli.select import select
+from whet.cli.tune import tune
 
 app = typer.Typer(
     name="whet",
@@ -31,6 +32,7 @@ app.command()(select)
 app.command()(ask)
 app.command()(run)
 app.add_typer(eval_app, name="eval")
+app.command()(tune)
 app.command()(forget)
 app.command()(demo)
 

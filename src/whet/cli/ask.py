@@ -16,6 +16,7 @@ def ask(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the answer continues; - reads it from stdin.")],
     memory: o.MemoryOption,
     model: o.ModelOption = "whet-base",
+    config: o.ConfigOption = None,
     picks: o.PicksOption = 20,
     selector: o.SelectorOption = "sift",
     noise: o.NoiseOption = 0.1,
@@ -40,6 +41,7 @@ def ask(
         answering(
             memory=memory,
             model=model,
+            config=config,
             picks=picks,
             selector=selector,
             noise=noise,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whet.cli.options import MemoryOption, ModelOption, SeedOption, WhereOption, conditions
+from whet.cli.options import ConfigOption, MemoryOption, ModelOption, SeedOption, WhereOption, conditions, read_config
 from whet.cli.progress import counting
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def language(
     lr: Annotated[float | None, typer.Option("--lr", help="Learning rate of Adam.")] = None,
     rank: Annotated[int | None, typer.Option("--rank", help="Rank of the adapter.")] = None,
     model: ModelOption = "whet-base",
+    config: ConfigOption = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes, of one thread each.")] = os.cpu_count()
     or 1,
     seed: SeedOption = 0,
@@ -56,8 +58,6 @@ def language(
 
     Every finished query is on disk at once, in OUT with `.queries.jsonl` for its ending; the same command goes on.
     """
-    from whet.adaptation import LoraConfig, TrainConfig
-    from whet.config import EngineConfig
     from whet.evaluation import Job, Settings, choose_texts, language_report, measure_all, save_json, summarise
     from whet.memory import Memory, read_files
 
@@ -68,15 +68,18 @@ def language(
         modes=_words(modes),
         seed=seed,
     )
-    config = EngineConfig(
+    base = read_config(config)
+    engine = replace(
+        base,
         candidates=candidates,
         reuse=None,
-        lora=LoraConfig() if rank is None else LoraConfig(r=rank),
-        train=TrainConfig() if lr is None else TrainConfig(lr=lr),
+        warm=None,
+        lora=base.lora if rank is None else replace(base.lora, r=rank),
+        train=base.train if lr is None else replace(base.train, lr=lr),
     )
     Memory.open(memory).close()  # a wrong name is said before the queries are read
     texts = choose_texts(read_files(*queries, *more, where=conditions(where)), limit=limit, max_chars=max_chars)
-    job = Job(model=model, memory=str(memory), config=config, settings=settings)
+    job = Job(model=model, memory=str(memory), config=engine, settings=settings)
     with counting("measuring", "queries", len(texts)) as progress:
         records = measure_all(job, texts, log=json.with_suffix(".queries.jsonl"), workers=workers, progress=progress)
     rows = summarise(records)

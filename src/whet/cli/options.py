@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from whet.config import EngineConfig
 
 _LEARNING, _LIMITS, _WRITING = "What is learnt", "What it may cost", "How the answer is written"
 
@@ -25,6 +28,53 @@ ModelOption = Annotated[
     typer.Option("--model", metavar="NAME", help="The model that ships with whet, a Hugging Face name, or a folder."),
 ]
 
+
+def read_config(path: Path | None) -> EngineConfig:
+    """The settings in a file, or the defaults without one.
+
+    Raises:
+        InputError: the file cannot be read, or what it holds are no settings.
+    """
+    from whet.config import EngineConfig
+    from whet.errors import InputError
+
+    if path is None:
+        return EngineConfig()
+    try:
+        return EngineConfig.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the settings {str(path)!r} cannot be read: {error}; check the path.") from error
+    except InputError as error:
+        error.add_note(f"The settings are read from {str(path)!r}.")
+        raise
+
+
+def _defaults_from(context: typer.Context, path: Path | None) -> Path | None:
+    """Options that are not given are as the file has them."""
+    if path is not None:
+        config = read_config(path)
+        names = ("picks", "selector", "noise", "alpha", "candidates", "seed")
+        context.default_map = {
+            **{name: getattr(config, name) for name in names},
+            "fresh": config.reuse is None,
+            "no_guard": not config.guard,
+        }
+    return path
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.json",
+        exists=True,
+        dir_okay=False,
+        is_eager=True,
+        callback=_defaults_from,
+        help="Settings, as `whet tune` writes them; options that are given besides come first.",
+        rich_help_panel=_LEARNING,
+    ),
+]
 PicksOption = Annotated[
     int, typer.Option("--picks", help="The most examples to learn from.", rich_help_panel=_LEARNING)
 ]

@@ -25,6 +25,7 @@ def run(
     ],
     memory: o.MemoryOption,
     model: o.ModelOption = "whet-base",
+    config: o.ConfigOption = None,
     picks: o.PicksOption = 20,
     selector: o.SelectorOption = "sift",
     noise: o.NoiseOption = 0.1,
@@ -53,6 +54,7 @@ def run(
             answering(
                 memory=memory,
                 model=model,
+                config=config,
                 picks=picks,
                 selector=selector,
                 noise=noise,

@@ -4,6 +4,7 @@ from whet.evaluation.language import Record, Settings, Text, measure
 from whet.evaluation.report import language_report
 from whet.evaluation.run import Job, choose_texts, measure_all
 from whet.evaluation.summary import Row, save_json, summarise
+from whet.evaluation.tuning import Tuned, tune
 
 __all__ = [
     "Job",
@@ -11,10 +12,12 @@ __all__ = [
     "Row",
     "Settings",
     "Text",
+    "Tuned",
     "choose_texts",
     "language_report",
     "measure",
     "measure_all",
     "save_json",
     "summarise",
+    "tune",
 ]

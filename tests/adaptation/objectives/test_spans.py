@@ -35,7 +35,7 @@ def test_spans_put_back_make_the_text(tiny_llama: LanguageModel, text: str, seed
     assert spans[1::2] == [str(number) for number in range(len(spans) // 2)]
     found = MARKER.sub(lambda marker: spans[2 * int(marker[1]) + 2], given)
     assert text.startswith(found)
-    if len(tiny_llama.encode(text)) < 20:
+    if len(tiny_llama.encode(text)) < 6:  # with a marker of some tokens for each, twice, it still fits the context
         assert found == text
 
 
