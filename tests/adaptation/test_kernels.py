@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from whet.adaptation.kernels import add_low_rank, frozen_cross_entropy
+from whet.adaptation.kernels import add_low_rank, frozen_cross_entropy, low_rank_linear
 from whet.adaptation.routing import Routing
 
 CPU = torch.device("cpu")
@@ -35,9 +35,38 @@ def test_low_rank_change_and_its_gradients(rows: list[int], view: bool) -> None:
         torch.testing.assert_close(one.grad, two.grad)
 
 
+@pytest.mark.parametrize("rows", [[3, 3, 3], [1, 4, 2]])
+@pytest.mark.parametrize("before", [True, False])
+def test_linear_layer_with_low_rank_change_and_its_gradients(rows: list[int], before: bool) -> None:
+    """Gradients are added to those that are there before."""
+    n, r, n_in, n_out, scale = sum(rows), 2, 4, 5, 0.7
+    shapes = (1, n, n_in), (len(rows), r, n_in), (len(rows), r, n_out)
+    weight, bias, direction = random(n_out, n_in, seed=3), random(n_out, seed=5), random(1, n, n_out, seed=4)
+    ours, others = ([random(*shape, seed=k).requires_grad_() for k, shape in enumerate(shapes)] for _ in range(2))
+    if before:
+        for leaf in (*ours, *others):
+            leaf.grad = torch.ones_like(leaf)
+    y = low_rank_linear(ours[0], weight, bias, ours[1], ours[2], scale, Routing(rows, CPU))
+    x, a, b = others
+    changes = [part @ down.T @ up for part, down, up in zip(x[0].split(rows), a, b, strict=True)]
+    plain = x @ weight.T + bias + scale * torch.cat(changes)[None]
+    torch.testing.assert_close(y, plain)
+    y.backward(direction)
+    plain.backward(direction)
+    for one, two in zip(ours, others, strict=True):
+        torch.testing.assert_close(one.grad, two.grad)
+
+
+def test_cross_entropy_of_what_is_all_but_certain_is_finite() -> None:
+    weight = torch.tensor([[300.0], [0.0], [-300.0]])
+    nats = frozen_cross_entropy(torch.ones(3, 1), weight, None, torch.tensor([0, 1, 2]))
+    torch.testing.assert_close(nats, torch.tensor([0.0, 300.0, 600.0]))
+
+
 @pytest.mark.parametrize("biased", [True, False])
 def test_cross_entropy_and_its_gradient_equal_those_of_torch(biased: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("whet.adaptation.kernels._LOGITS_AT_ONCE", 3 * 11)  # several stretches, the last one short
+    monkeypatch.setattr("whet.adaptation.kernels._LEAST_ROWS", 1)
     weight, bias = random(11, 4, seed=0).float(), random(11, seed=1).float() if biased else None
     targets = torch.tensor([3, 0, 10, 5, 5, 1, 2])
     each = random(7, seed=3).float()

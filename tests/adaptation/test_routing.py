@@ -44,6 +44,11 @@ def test_products_equal_a_loop(grouped: bool, rows: list[int], r: int, n: int) -
         torch.testing.assert_close(routing.expand(y.clone(), inner, matrices), y + wanted)
         outer = torch.stack([m @ part.T @ part for m, part in zip(matrices, parts, strict=True)])
         torch.testing.assert_close(routing.outer(inner, x), outer)
+        torch.testing.assert_close(routing.expand(None, inner, matrices, 0.5), wanted * 0.5)
+        torch.testing.assert_close(routing.expand(y.clone(), inner, matrices, 0.5), y + wanted * 0.5)
+        torch.testing.assert_close(routing.outer(inner, x, 0.5), outer * 0.5)
+        there = random(*outer.shape, seed=3)
+        torch.testing.assert_close(routing.outer(inner, x, 0.5, into=there.clone()), there + outer * 0.5)
 
 
 @given(rows=rows_of_slots)

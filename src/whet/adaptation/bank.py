@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from whet.adaptation.forms.base import Active, Form
+from whet.adaptation.fused import hooked
 from whet.adaptation.routing import Routing
 from whet.errors import InputError
 
@@ -52,6 +53,8 @@ class AdapterBank:
         self._routed: tuple[int, ...] = ()
         self._gradients = torch.empty(0)
         self._room = torch.empty(0)
+        self._place: tuple[tuple[int, ...], int] | None = None
+        self._leaves: dict[str, Tensor] = {}
 
     def reset(self, slot: int, *, seed: int) -> None:
         """Give a slot fresh weights, which change nothing yet; they depend on the seed alone."""
@@ -92,7 +95,7 @@ class AdapterBank:
         One model carries one set of hooks, so a model may not be used by several threads meanwhile.
         """
         before, routed = (self._active.tensors, self._active.routing), self._routed
-        with nullcontext() if self._attached else self.bound.hooked(self._active):
+        with nullcontext() if self._attached else hooked(self.bound, self._active):
             outermost, self._attached = not self._attached, True
             self.release()
             try:
@@ -125,14 +128,8 @@ class AdapterBank:
                 "and for each its number of rows."
             )
         routing = Routing(rows, self.device)
-        tensors = self.bound.layout.views(self._gathered(slots))
-        if learn:
-            gradients = self.bound.layout.views(self._zeroed(len(slots)))
-            for name, tensor in tensors.items():
-                tensors[name] = tensor.detach().requires_grad_(True)
-                tensors[name].grad = gradients[name]
-        self._active.tensors, self._active.routing = tensors, routing
-        self._routed = tuple(slots)
+        self._active.tensors = self._learning(tuple(slots)) if learn else self.bound.layout.views(self._gathered(slots))
+        self._active.routing, self._routed = routing, tuple(slots)
 
     def release(self) -> None:
         """Route to no slot: the model computes as without adapters."""
@@ -182,6 +179,21 @@ class AdapterBank:
         self._rows[slot].grad = gradient
         self._optimisers[slot].step()
         self._rows[slot].grad = None
+
+    def _learning(self, slots: tuple[int, ...]) -> dict[str, Tensor]:
+        """The tensors of these slots, with gradients of zero that lie in `_gradients`."""
+        rows = self._gathered(slots)
+        gradients = self._zeroed(len(slots))
+        place = slots, gradients.data_ptr()
+        if place == self._place:  # as in the pass before
+            return self._leaves
+        leaves = self.bound.layout.views(rows)
+        for name, gradient in self.bound.layout.views(gradients).items():
+            leaves[name] = leaves[name].detach().requires_grad_(True)
+            leaves[name].grad = gradient
+        # a copy of rows that lie apart is not kept: the slots go on without it
+        self._place, self._leaves = (place if rows.data_ptr() == self._rows[slots[0]].data_ptr() else None), leaves
+        return leaves
 
     def _gathered(self, slots: Sequence[int]) -> Tensor:
         """The rows of these slots: a view where they lie side by side, else a copy."""

@@ -8,6 +8,8 @@ import torch
 from torch.autograd import Function
 from torch.nn.functional import linear
 
+from whet.adaptation.products import frozen_product
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -26,8 +28,8 @@ class LowRank(Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float, routing: Routing) -> Tensor:
         rows = x.flatten(0, -2)
-        inner = routing.shrink(a, rows).mul_(scale)
-        routing.expand(y.view(-1, y.shape[-1]), inner, b)
+        inner = routing.shrink(a, rows)
+        routing.expand(y.view(-1, y.shape[-1]), inner, b, scale)
         ctx.mark_dirty(y)
         ctx.save_for_backward(x, inner, a, b)
         ctx.scale, ctx.routing = scale, routing
@@ -36,10 +38,60 @@ class LowRank(Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, inner, a, b = ctx.saved_tensors
-        routing, rows = ctx.routing, dy.flatten(0, -2).contiguous()
-        d_inner = routing.shrink(b, rows).mul_(ctx.scale)
-        dx = routing.expand(None, d_inner, a).view(x.shape) if ctx.needs_input_grad[1] else None
-        return dy, dx, routing.outer(d_inner, x.flatten(0, -2)), routing.outer(inner, rows), None, None
+        routing, scale, rows = ctx.routing, ctx.scale, dy.flatten(0, -2).contiguous()
+        d_inner = routing.shrink(b, rows)
+        dx = routing.expand(None, d_inner, a, scale).view(x.shape) if ctx.needs_input_grad[1] else None
+        d_a = _outer(a, d_inner, x.flatten(0, -2), scale, routing)
+        return dy, dx, d_a, _outer(b, inner, rows, scale, routing), None, None
+
+
+class LowRankLinear(Function):
+    """`W x + bias + scale · Bᵀ A x` for each row, with its slot's A and B and frozen W and bias.
+
+    As `LowRank` after `linear`, but both gradients with respect to x are summed where the first one lies.
+
+    Shapes: `x (…, in)`, `weight (out, in)`, `a (slots, r, in)`, `b (slots, r, out)`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float, routing: Routing
+    ) -> Tensor:
+        rows = x.flatten(0, -2)
+        inner = routing.shrink(a, rows)
+        y = routing.expand(frozen_product(rows, weight, bias), inner, b, scale)
+        ctx.save_for_backward(x, weight, inner, a, b)
+        ctx.scale, ctx.routing = scale, routing
+        return y.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, inner, a, b = ctx.saved_tensors
+        routing, scale, rows = ctx.routing, ctx.scale, dy.flatten(0, -2).contiguous()
+        d_inner, d_b = routing.shrink(b, rows), _outer(b, inner, rows, scale, routing)
+        dx = None
+        if ctx.needs_input_grad[0]:
+            dx = routing.expand(frozen_product(rows, weight, back=True), d_inner, a, scale).view(x.shape)
+        return dx, None, None, _outer(a, d_inner, x.flatten(0, -2), scale, routing), d_b, None, None
+
+
+def _outer(matrices: Tensor, inner: Tensor, x: Tensor, scale: float, routing: Routing) -> Tensor | None:
+    """Gradient with respect to `matrices`: added to what they have, where they have one, for autograd would copy it."""
+    if matrices.is_leaf and matrices.grad is not None:
+        routing.outer(inner, x, scale, into=matrices.grad)
+        return None
+    return routing.outer(inner, x, scale)
+
+
+def low_rank_linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float, routing: Routing
+) -> Tensor:
+    """`linear(x, weight, bias)` plus the low-rank change of `x (…, in)` by each row's slot."""
+    frozen = not weight.requires_grad and (bias is None or not bias.requires_grad)
+    if not (frozen and a.requires_grad):  # without a gradient to the last bit as the model computes it
+        return add_low_rank(linear(x, weight, bias), x, a, b, scale, routing)
+    changed: Tensor = LowRankLinear.apply(x, weight, bias, a, b, scale, routing)  # type: ignore[no-untyped-call]
+    return changed
 
 
 def add_low_rank(y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float, routing: Routing) -> Tensor:
@@ -75,28 +127,27 @@ def frozen_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, ta
     return result
 
 
-_LOGITS_AT_ONCE = 2**18
+_LOGITS_AT_ONCE = 2**20
+_LEAST_ROWS = 128  # for fewer, reading the matrix would take longer than the product
 
 
 class _FrozenCrossEntropy(Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
         learns = ctx.needs_input_grad[0]
-        rows = max(1, _LOGITS_AT_ONCE // len(weight)) if hidden.device.type == "cpu" else 4096
+        rows = max(_LEAST_ROWS, _LOGITS_AT_ONCE // len(weight)) if hidden.device.type == "cpu" else 4096
         nats = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
         gradient = torch.empty_like(hidden) if learns else None
         for begin in range(0, len(hidden), rows):
             part = slice(begin, begin + rows)
-            logits = linear(hidden[part], weight, bias).float()
-            chosen = targets[part, None]
-            logs = torch.log_softmax(logits, dim=1)
-            nats[part] = -logs.gather(1, chosen)[:, 0]
+            logits = frozen_product(hidden[part], weight, bias).float()
+            above = logits.amax(1).sub_(logits.gather(1, targets[part, None])[:, 0])
+            shares = torch.softmax(logits, 1)
+            nats[part] = above.sub_(shares.amax(1).log_())  # the largest share is exp(0) over the sum of all
             if gradient is not None:
-                error = logs.exp_()
-                error.scatter_add_(1, chosen, error.new_full((), -1.0).expand(chosen.shape))
-                gradient[part] = error.to(weight.dtype) @ weight
+                gradient[part] = frozen_product(shares.to(weight.dtype), weight, back=True)
         if gradient is not None:
-            ctx.save_for_backward(gradient)
+            ctx.save_for_backward(gradient.sub_(weight[targets]))
         return nats
 
     @staticmethod

@@ -79,35 +79,42 @@ class Routing:
             return torch.nn.functional.grouped_mm(matrices, x.T, offs=self.ends)
         return torch.cat([m @ part.T for m, part in zip(matrices, x.split(self.rows), strict=True)], dim=1)
 
-    def expand(self, y: Tensor | None, inner: Tensor, matrices: Tensor) -> Tensor:
-        """Each slot's columns of `inner`, turned, times its matrix of `matrices (slots, r, n)`: `(rows, n)`.
+    def expand(self, y: Tensor | None, inner: Tensor, matrices: Tensor, scale: float = 1.0) -> Tensor:
+        """`scale` times each slot's columns of `inner`, turned, times its matrix of `matrices (slots, r, n)`.
 
-        Added in place to the contiguous `y (rows, n)` if there is one.
+        The result is `(rows, n)`, added in place to the contiguous `y (rows, n)` if there is one.
         """
         import torch
 
         if self.equal:
             if y is None:
-                return torch.bmm(inner.transpose(1, 2), matrices).flatten(0, 1)
-            self._stacked(y).baddbmm_(inner.transpose(1, 2), matrices)
+                return torch.bmm(inner.transpose(1, 2), matrices).flatten(0, 1).mul_(scale)
+            self._stacked(y).baddbmm_(inner.transpose(1, 2), matrices, alpha=scale)
             return y
         if _groups(inner, matrices):
             found = torch.nn.functional.grouped_mm(inner.T, matrices, offs=self.ends)
         else:
             parts = inner.split(self.rows, dim=1)
             found = torch.cat([part.T @ m for part, m in zip(parts, matrices, strict=True)])
-        return found if y is None else y.add_(found)
+        return found.mul_(scale) if y is None else y.add_(found, alpha=scale)
 
-    def outer(self, inner: Tensor, x: Tensor) -> Tensor:
-        """Each slot's columns of `inner` times its rows of `x (rows, n)`: `(slots, r, n)`."""
+    def outer(self, inner: Tensor, x: Tensor, scale: float = 1.0, *, into: Tensor | None = None) -> Tensor:
+        """`scale` times each slot's columns of `inner` times its rows of `x (rows, n)`: `(slots, r, n)`.
+
+        Added in place to `into` if that is given.
+        """
         import torch
 
         if self.equal:
-            return torch.bmm(inner, self._stacked(x))
+            if into is not None:
+                return into.baddbmm_(inner, self._stacked(x), alpha=scale)
+            return torch.bmm(inner, self._stacked(x)).mul_(scale)
         if _groups(inner, x):
-            return torch.nn.functional.grouped_mm(inner, x, offs=self.ends)
-        parts = zip(inner.split(self.rows, dim=1), x.split(self.rows), strict=True)
-        return torch.stack([a @ b for a, b in parts])
+            found = torch.nn.functional.grouped_mm(inner, x, offs=self.ends)
+        else:
+            parts = zip(inner.split(self.rows, dim=1), x.split(self.rows), strict=True)
+            found = torch.stack([a @ b for a, b in parts])
+        return found.mul_(scale) if into is None else into.add_(found, alpha=scale)
 
     def spread(self, values: Tensor) -> Tensor:
         """One value (or vector) a slot, `(slots, …)`, repeated for each of its rows: `(rows, …)`."""

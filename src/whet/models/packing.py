@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from whet.errors import InputError
@@ -21,9 +20,8 @@ from whet.models.prefix import find_blocks, replaced_forward, starting_at, stopp
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from whet.models.fused import Forwards
     from whet.models.language import LanguageModel
-
-_NAME = "whet_packed"
 
 
 @dataclass(frozen=True)
@@ -178,6 +176,12 @@ class Reader:
         return bool(torch.allclose(together, torch.cat(apart), rtol=1e-3, atol=1e-3))
 
     @cached_property
+    def _fused(self) -> Forwards:
+        from whet.models.fused import find_fused
+
+        return find_fused(self.backbone)
+
+    @cached_property
     def blocks(self) -> nn.ModuleList:
         """The model's transformer blocks."""
         return find_blocks(self.backbone)
@@ -213,83 +217,17 @@ class Reader:
 
     @contextmanager
     def _packing(self, lengths: tuple[int, ...]) -> Iterator[None]:
+        from whet.models.attention import NAME, register
+        from whet.models.fused import using_forwards
+
         config = self.backbone.config
         before, outer = config._attn_implementation, getattr(config, "whet_lengths", None)
         config.whet_lengths = lengths  # not a context variable: on a GPU the way back runs in another thread
-        _register()
-        config._attn_implementation = _NAME
+        register()
+        config._attn_implementation = NAME
         try:
-            yield
+            with using_forwards(self._fused):
+                yield
         finally:
             config._attn_implementation = before
             config.whet_lengths = outer
-
-
-def _register() -> None:
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(_NAME, _attention)
-
-
-def _attention(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    *,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    is_causal: bool | None = None,
-    sliding_window: int | None = None,
-    softcap: float | None = None,
-    s_aux: Tensor | None = None,
-    **_: Any,
-) -> tuple[Tensor, None]:
-    """Attention of each sequence to itself: `query (1, heads, tokens, size)` to `(1, tokens, heads, size)`.
-
-    Keys that are more than the queries are virtual tokens, equally many of each sequence, and come first. With a mask
-    the sequences are the rows of a batch, as always.
-    """
-    import torch
-    from torch.nn.functional import scaled_dot_product_attention
-
-    lengths: tuple[int, ...] = module.config.whet_lengths
-    if dropout or softcap is not None or s_aux is not None:
-        raise NotImplementedError("attention with dropout, a soft cap or sinks")
-    if attention_mask is not None:
-        grouped = query.shape[1] != key.shape[1]
-        found = scaled_dot_product_attention(query, key, value, attention_mask, scale=scaling, enable_gqa=grouped)
-        return found.transpose(1, 2), None
-    extra = key.shape[2] - query.shape[2]
-    ahead = extra // len(lengths)
-    if sliding_window is not None and ahead + max(lengths) > sliding_window:
-        raise NotImplementedError("sequences longer than a sliding window")
-    causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
-    parts, begin, first = [], 0, 0
-    for length, same in groupby(lengths):
-        count = len(list(same))
-        end = begin + count * length
-        q, k, v = (
-            states[0, :, begin:end].unflatten(1, (count, length)).transpose(0, 1)
-            for states in (query, key[:, :, extra:], value[:, :, extra:])
-        )
-        mask = None
-        if ahead:
-            part = slice(first * ahead, (first + count) * ahead)
-            before = (states[0, :, part].unflatten(1, (count, ahead)).transpose(0, 1) for states in (key, value))
-            k, v = (torch.cat(both, dim=2) for both in zip(before, (k, v), strict=True))
-            if causal:
-                mask = torch.ones(length, ahead + length, dtype=torch.bool, device=q.device).tril(ahead)
-        found = scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            mask,
-            is_causal=causal and length > 1 and mask is None,
-            scale=scaling,
-            enable_gqa=q.shape[1] != k.shape[1],
-        )
-        parts.append(found.transpose(1, 2).flatten(0, 1))
-        begin, first = end, first + count
-    return (parts[0] if len(parts) == 1 else torch.cat(parts))[None], None

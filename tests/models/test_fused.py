@@ -1,0 +1,67 @@
+"""Parts written by hand against the modules whose place they take."""
+
+from __future__ import annotations
+
+import torch
+from transformers.models.llama.modeling_llama import LlamaRMSNorm, apply_rotary_pos_emb
+
+from whet.models import LanguageModel
+from whet.models.fused import Rotary, find_fused, using_forwards
+from whet.models.packing import Reader
+
+
+def random(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_norm_and_its_gradient_equal_the_module() -> None:
+    norm = LlamaRMSNorm(6, eps=0.1).requires_grad_(False)
+    norm.weight.copy_(random(6, seed=0))
+    one, two = (random(2, 3, 6, seed=1).requires_grad_() for _ in range(2))
+    plain = norm(two)
+    with using_forwards(find_fused(torch.nn.Sequential(norm))):
+        ours = norm(one)
+    torch.testing.assert_close(ours, plain)
+    ours.backward(random(2, 3, 6, seed=2))
+    plain.backward(random(2, 3, 6, seed=2))
+    torch.testing.assert_close(one.grad, two.grad)
+
+
+def test_a_norm_that_is_learnt_gets_its_gradient() -> None:
+    norm = LlamaRMSNorm(6)
+    with using_forwards(find_fused(torch.nn.Sequential(norm))):
+        norm(random(3, 6, seed=1)).square().sum().backward()
+    assert norm.weight.grad is not None
+
+
+def test_rotary_positions_and_their_gradient_equal_those_of_transformers() -> None:
+    angles = random(5, 4, seed=0).repeat(1, 2)
+    cos, sin = angles.cos(), angles.sin()
+    one, two = (random(5, 3, 8, seed=1).requires_grad_() for _ in range(2))
+    ours = Rotary.apply(one, cos[:, None], sin[:, None])
+    turned = two.transpose(0, 1)[None]
+    plain = apply_rotary_pos_emb(turned, turned, cos[None], sin[None])[0][0].transpose(0, 1)
+    torch.testing.assert_close(ours, plain)
+    ours.backward(random(5, 3, 8, seed=2))
+    plain.backward(random(5, 3, 8, seed=2))
+    torch.testing.assert_close(one.grad, two.grad)
+
+
+def test_a_pass_and_its_gradient_are_those_of_the_model(tiny_model: LanguageModel) -> None:
+    """The gradient with respect to the embeddings goes through everything."""
+    reader, rows = Reader(tiny_model), [[0, 5, 6, 7], [0, 9, 8, 3]]
+    embedding = tiny_model.module.get_input_embeddings()
+    handle = embedding.register_forward_hook(lambda _, __, output: leaves.append(output.requires_grad_()) or output)
+    leaves: list[torch.Tensor] = []
+    try:
+        packed = reader.hidden(reader.batch(rows))  # whether it packs has been tried by now
+        leaves.clear()
+        packed = reader.hidden(reader.batch(rows))
+        packed.square().sum().backward()
+        plain = reader.backbone(torch.tensor(rows), use_cache=False).last_hidden_state
+        plain.square().sum().backward()
+    finally:
+        handle.remove()
+    torch.testing.assert_close(packed, plain.flatten(0, 1), atol=1e-5, rtol=1e-4)
+    one, two = (leaf.grad for leaf in leaves)
+    torch.testing.assert_close(one[0], two.flatten(0, 1), atol=1e-4, rtol=1e-3)
