@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -132,3 +134,18 @@ def test_wrong_use_is_named(tiny_llama: LanguageModel) -> None:
     for wrong in ({}, {**tensors, name: tensors[name][:, :1]}, {**tensors, name: tensors[name] * float("nan")}):
         with pytest.raises(AdapterError, match="an adapter cannot be loaded"):
             bank.load(0, wrong)
+
+
+def test_adapters_of_a_model_in_bfloat16_are_kept_in_float32(model_folder: Path) -> None:
+    full, half = (LanguageModel.from_pretrained(model_folder, dtype=dtype) for dtype in ("float32", "bfloat16"))
+    assert half.module.dtype == torch.bfloat16
+    job = [Example(target="one two three")] * 4
+    losses = []
+    for model in (full, half):
+        bank = AdapterBank(model.module, LoraConfig(r=2), slots=2)
+        for slot in range(2):
+            bank.reset(slot, seed=slot)
+        losses.append(Trainer(model, bank, TrainConfig(lr=0.01)).run({1: job, 0: job})[1].losses)
+        assert bank.weights.dtype == torch.float32
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)
+    assert losses[1][-1] < 0.95 * losses[1][0]

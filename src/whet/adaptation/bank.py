@@ -45,6 +45,7 @@ class AdapterBank:
         self.slots = slots
         weight = next(module.parameters())
         self.device = weight.device
+        self._dtype = weight.dtype if weight.dtype in (torch.bfloat16, torch.float16) else torch.float32
         self.weights = torch.zeros(slots, self.bound.layout.size, device=self.device)
         self._rows = list(self.weights)
         self._optimisers: dict[int, torch.optim.Optimizer] = {}
@@ -128,7 +129,10 @@ class AdapterBank:
                 "and for each its number of rows."
             )
         routing = Routing(rows, self.device)
-        self._active.tensors = self._learning(tuple(slots)) if learn else self.bound.layout.views(self._gathered(slots))
+        tensors = self._learning(tuple(slots)) if learn else self.bound.layout.views(self._gathered(slots))
+        if self._dtype != torch.float32:  # adapters are kept and updated in float32, and compute as the model does
+            tensors = {name: tensor.to(self._dtype) for name, tensor in tensors.items()}
+        self._active.tensors = tensors
         self._active.routing, self._routed = routing, tuple(slots)
 
     def release(self) -> None:
