@@ -1,0 +1,238 @@
+"""Many small adapters at once against PEFT query by query: time, memory, and both over the arithmetic that is needed.
+
+    python benchmarks/adaptation_vs_peft.py --json benchmarks/results/adaptation_vs_peft.json
+    python benchmarks/adaptation_vs_peft.py --model 3M --case 32x64 --part time
+
+One thread. Each query has four items of random tokens, one gradient step each; LoRA of rank 8 on all linear layers but
+the output matrix, Adam, the same first weights. Contestants, in turns within each round:
+
+- `bank`: `Trainer` on an `AdapterBank` with a slot a query, resets included.
+- `last quarter`: the same with `LoraConfig(layers=0.25)`, what the blocks before compute being kept from a round before
+  the first; `cold`: computed as part of it.
+- `PEFT reset`: one adapter and one fused Adam, set back in place before each query, no Trainer, the model's own loss;
+  with all layers, and with the same last ones.
+- `PEFT fresh`: `get_peft_model` and a new Adam a query. Of more than four queries PEFT does the first four, whose time
+  is multiplied: it takes them one by one.
+
+Times are medians over the rounds, ratios medians of each round's ratio of processor time. The floor is the arithmetic
+(`Work`) at the rate of matrix products measured in the same round. Memory is the largest resident size of a fresh
+process above what it has with the model loaded and used once, for each adapter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adaptation_loops import Queries, Work
+
+    from whet.models import LanguageModel
+
+STEPS, SAMPLE, QUARTER = 4, 4, 0.25
+CASES = ["1x64", "8x64", "32x64", "64x64", "1x32", "32x32", "32x128", "8x256", "1x512", "8x512"]
+MODELS = ("3M", "15M")
+BANK, LAST, COLD = "bank", "last quarter", "last quarter, cold"
+RESET, RESET_LAST, FRESH = "PEFT reset", "PEFT reset, last quarter", "PEFT fresh"
+
+
+def data(queries: int, tokens: int, seed: int) -> Queries:
+    """Token ids by query and step."""
+    draw = random.Random(f"{seed} {tokens}")
+    return [[[draw.randrange(4096) for _ in range(tokens)] for _ in range(STEPS)] for _ in range(queries)]
+
+
+def measure(run: Callable[[], list[float]], share: float = 1.0) -> dict[str, Any]:
+    """Times in ms, for all queries where the run was for a share of them, and the losses."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    losses = run()
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return {"cpu_ms": cpu * 1e3 / share, "wall_ms": wall * 1e3 / share, "losses": losses}
+
+
+def times(model: LanguageModel, queries: int, tokens: int, options: argparse.Namespace) -> dict[str, Any]:
+    """A row of the table of times."""
+    from adaptation_loops import Work
+
+    given = data(queries, tokens, options.seed)
+    few, share = given[:SAMPLE], min(SAMPLE, queries) / queries
+    rounds = []
+    one_round(model, given[:1], few[:1], 1)  # loads what is loaded once
+    for _ in range(options.rounds):
+        rounds.append({"rate": Work(model).rate(), **one_round(model, given, few, share)})
+    return {"queries": queries, "tokens": tokens, **summary(rounds, Work(model), queries, tokens)}
+
+
+def one_round(model: LanguageModel, given: Queries, few: Queries, share: float) -> dict[str, Any]:
+    """All contestants in turn."""
+    from adaptation_loops import PeftFresh
+
+    row = whet_round(model, given) | peft_round(model, few, share)
+    return {**row, FRESH: measure(lambda: PeftFresh(model)(few), share)}
+
+
+def whet_round(model: LanguageModel, given: Queries) -> dict[str, Any]:
+    """The bank with all layers, and with the last ones before and after it has computed the others."""
+    from adaptation_loops import Bank
+
+    last = Bank(model, len(given), QUARTER)
+    run = Bank(model, len(given))
+    return {
+        BANK: measure(lambda: run(given)),
+        COLD: measure(lambda: last(given)),
+        LAST: measure(lambda: last(given)),
+    }
+
+
+def peft_round(model: LanguageModel, few: Queries, share: float) -> dict[str, Any]:
+    """PEFT reset in place, with all layers and with the last ones."""
+    from adaptation_loops import PeftReset
+
+    row = {}
+    for name, layers in ((RESET, None), (RESET_LAST, QUARTER)):
+        run = PeftReset(model, layers)
+        run.prepare(len(few))
+        row[name] = measure(lambda run=run: run(few), share)  # type: ignore[misc]
+        run.close()
+    return row
+
+
+def summary(rounds: list[dict[str, Any]], work: Work, queries: int, tokens: int) -> dict[str, Any]:
+    """Medians, ratios and differences of losses."""
+    report: dict[str, Any] = {"gflops": statistics.median(row["rate"] for row in rounds) / 1e9, "contestants": {}}
+    for name in (BANK, COLD, LAST, RESET, RESET_LAST, FRESH):
+        layers = QUARTER if name in (COLD, LAST, RESET_LAST) else None
+        needed = work.flops(tokens, layers) * queries * STEPS
+        report["contestants"][name] = {
+            "cpu_ms": statistics.median(row[name]["cpu_ms"] for row in rounds),
+            "wall_ms": statistics.median(row[name]["wall_ms"] for row in rounds),
+            "floors": statistics.median(row[name]["cpu_ms"] * row["rate"] / needed / 1e3 for row in rounds),
+            "reset_over": statistics.median(row[RESET]["cpu_ms"] / row[name]["cpu_ms"] for row in rounds),
+            "fresh_over": statistics.median(row[FRESH]["cpu_ms"] / row[name]["cpu_ms"] for row in rounds),
+        }
+    for ours, theirs in ((BANK, RESET), (LAST, RESET_LAST)):
+        pairs = zip(rounds[0][ours]["losses"], rounds[0][theirs]["losses"], strict=False)
+        report["contestants"][ours]["loss_difference"] = max(abs(one - two) for one, two in pairs)
+    return report
+
+
+def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Growth of a fresh process in MB for each adapter."""
+    rows = []
+    for size in options.model or MODELS:
+        for queries, tokens in ((1, 64), (32, 64), (1, 512), (8, 512)):
+            row: dict[str, Any] = {"model": size, "queries": queries, "tokens": tokens}
+            for name in (BANK, RESET):
+                run = [sys.executable, __file__, "--alone", name, "--model", size, "--case", f"{queries}x{tokens}"]
+                done = subprocess.run(run, capture_output=True, text=True, check=True)
+                row[name] = float(done.stdout) / (queries if name == BANK else 1)
+            rows.append(row)
+            print(
+                f"{size} {queries:>3} x {tokens:<4} MB an adapter: bank {row[BANK]:.1f}, PEFT {row[RESET]:.1f}",
+                flush=True,
+            )
+    return rows
+
+
+def alone(name: str, size: str, queries: int, tokens: int) -> float:
+    """Largest resident size in MB while a contestant works, above that before it."""
+    from adaptation_loops import Bank, PeftReset, load
+
+    model = load(size)
+
+    def work(queries: int, tokens: int) -> None:
+        given = data(queries, tokens, 0)
+        if name == BANK:
+            Bank(model, queries)(given)
+            return
+        run = PeftReset(model)
+        run.prepare(1)
+        run(given[:1])
+        run.close()
+
+    work(1, 8)
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    work(queries, tokens)
+    return resident("VmHWM") - before
+
+
+def resident(field: str) -> float:
+    """A field of the process's status in MB."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) / 1024
+
+
+def lines(row: dict[str, Any]) -> list[str]:
+    """A row of the report as text."""
+    found = [f"{row['model']} {row['queries']} queries of {row['tokens']} tokens, {row['gflops']:.0f} GFLOP/s"]
+    for name, entry in row["contestants"].items():
+        line = (
+            f"  {name:<26} {entry['cpu_ms']:>9.0f} ms CPU {entry['wall_ms']:>9.0f} wall {entry['floors']:>6.2f} floors"
+        )
+        line += f"  reset {entry['reset_over']:>5.2f}x, fresh {entry['fresh_over']:>5.2f}x"
+        if "loss_difference" in entry:
+            line += f"  losses within {entry['loss_difference']:.0e} bits"
+        found.append(line)
+    return found
+
+
+def main() -> None:
+    """Measure, print, and write the JSON if asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=MODELS, action="append", help="all unless given")
+    parser.add_argument("--case", action="append", help="QUERIESxTOKENS; a standard set unless given")
+    parser.add_argument("--part", choices=("time", "memory"), action="append", help="both unless given")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="where to write the report; what it holds of other cases stays")
+    parser.add_argument("--alone", help=argparse.SUPPRESS)  # of a process whose memory is measured
+    options = parser.parse_args()
+
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is first imported
+    warnings.filterwarnings("ignore")
+    import torch
+    from adaptation_loops import load
+
+    torch.set_num_threads(1)
+    cases = [tuple(map(int, case.split("x"))) for case in options.case or CASES]
+    if options.alone:
+        print(alone(options.alone, options.model[0], *cases[0]))
+        return
+    report = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
+    for part in options.part or ("time", "memory"):
+        if part == "memory":
+            keep(report, "memory", memory(options), options.json)
+            continue
+        for size in options.model or MODELS:
+            model = load(size)
+            for queries, tokens in cases:
+                row = {"model": size, **times(model, queries, tokens, options)}
+                print(*lines(row), sep="\n", flush=True)
+                keep(report, "time", [row], options.json)
+
+
+def keep(report: dict[str, Any], part: str, rows: list[dict[str, Any]], file: Path | None) -> None:
+    """Put rows in the place of those of the same case, and write the report."""
+    case = ("model", "queries", "tokens")
+    new = {tuple(row[key] for key in case): row for row in rows}
+    old = {tuple(row[key] for key in case): row for row in report.get(part, [])}
+    report[part] = list((old | new).values())
+    report["machine"] = platform.processor() or platform.machine()
+    if file:
+        file.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
