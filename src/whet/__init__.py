@@ -9,8 +9,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# Threads of OpenMP that wait by spinning stop each other on a busy machine: a training step on two cores with other work
-# took 5.1 s, and 0.15 s once they sleep. It counts if torch has not been imported yet.
+# Threads of OpenMP that wait by spinning stop each other on a busy machine: a training step on two cores with other
+# work took 5.1 s, and 0.15 s once they sleep. It counts if torch has not been imported yet.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
