@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from whet.cli.arc import arc_app
 from whet.cli.ask import ask
 from whet.cli.demo import demo
 from whet.cli.errors import ReportingGroup
@@ -32,6 +33,7 @@ app.command()(select)
 app.command()(ask)
 app.command()(run)
 app.add_typer(eval_app, name="eval")
+app.add_typer(arc_app, name="arc")
 app.command()(tune)
 app.command()(forget)
 app.command()(demo)

@@ -1,0 +1,89 @@
+"""`whet arc`: tasks are shown without their answers, and submissions are scored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_fakes import Whet
+
+
+def task(*, answer: int) -> dict[str, Any]:
+    train = [{"input": [[1, 2]], "output": [[2, 1]]}]
+    return {"train": train, "test": [{"input": [[3, 4]], "output": [[answer, answer, answer]]}]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two tasks."""
+    root = tmp_path / "tasks"
+    root.mkdir()
+    for name, answer in (("first", 8), ("second", 9)):
+        (root / f"{name}.json").write_text(json.dumps(task(answer=answer)))
+    return root
+
+
+@pytest.fixture
+def submission(tmp_path: Path) -> Path:
+    """The first task right, the second not answered."""
+    path = tmp_path / "submission.json"
+    path.write_text(json.dumps({"first": [{"attempt_1": [[0]], "attempt_2": [[8, 8, 8]]}]}))
+    return path
+
+
+def test_a_task_is_drawn_without_its_answer(whet: Whet, folder: Path) -> None:
+    (folder / "bad.json").write_text("{}")
+    (folder / "second.json").rename(folder / "[red]\x1b[2J.json")
+    result = whet("arc", "show", "[red]\x1b[2J", "first", "--folder", folder)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("[red]�[2J\n")
+    assert "\nfirst\n" in result.stdout
+    assert "1 2 → 2 1" in result.stdout
+    assert "test input 1, 1×2\n3 4\n" in result.stdout
+    assert "8" not in result.stdout
+    assert result.stderr.startswith("left out: ")
+    assert "bad.json: this is no ARC task" in result.stderr
+
+
+def test_a_task_as_json_is_arcs_format_without_outputs(whet: Whet, folder: Path) -> None:
+    shown = json.loads(whet("arc", "show", "first", "--folder", folder, "--json").stdout)
+    assert shown == {"first": {"train": task(answer=8)["train"], "test": [{"input": [[3, 4]]}]}}
+
+
+def test_a_score_is_a_table_with_intervals(whet: Whet, folder: Path, submission: Path) -> None:
+    result = whet("arc", "score", submission, "--folder", folder)
+    assert result.exit_code == 0
+    row = next(line for line in result.stdout.splitlines() if line.startswith("score"))
+    assert row.split()[-6:] == ["2", "1", "50.0", "9.5", "to", "90.5"]
+    assert "not answered, so wrong (1): second" in result.stdout
+    assert max(map(len, result.stdout.splitlines()[1:])) <= 80
+
+
+def test_a_score_as_json_has_every_task(whet: Whet, folder: Path, submission: Path) -> None:
+    told = json.loads(whet("arc", "score", submission, "--folder", folder, "--json").stdout)
+    assert told["score"]["points"] == 1
+    assert told["by_task"]["first"]["right"] == [2]
+    assert told["missing"] == ["second"]
+
+
+def test_errors_are_one_line_that_says_what_to_do(whet: Whet, folder: Path, submission: Path) -> None:
+    for arguments, message in (
+        (("show", "nobody", "--folder", folder), "error: there is no task 'nobody' among the 2"),
+        (("score", folder / "first.json", "--folder", folder), "train[0] has no 'attempt_1'"),
+    ):
+        result = whet("arc", *arguments)
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
+    for wrong in ((), ("--set", "arc1-training", "--folder", folder), ("--set", "arc3")):
+        assert whet("arc", "score", submission, *wrong).exit_code == 2
+        assert whet("arc", "show", "x", *wrong).exit_code == 2
+
+
+def test_a_folder_may_have_the_name_of_a_set(whet: Whet, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.rename(folder.with_name("arc1-training"))
+    monkeypatch.chdir(folder.parent)
+    assert whet("arc", "show", "first", "--folder", "arc1-training").exit_code == 0
