@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from whet.adaptation.kernels import add_low_rank, frozen_cross_entropy, low_rank_linear
+from whet.adaptation.kernels import Changed, add_low_rank, frozen_cross_entropy, low_rank_linears
 from whet.adaptation.routing import Routing
 
 CPU = torch.device("cpu")
@@ -37,24 +37,46 @@ def test_low_rank_change_and_its_gradients(rows: list[int], view: bool) -> None:
 
 @pytest.mark.parametrize("rows", [[3, 3, 3], [1, 4, 2]])
 @pytest.mark.parametrize("before", [True, False])
-def test_linear_layer_with_low_rank_change_and_its_gradients(rows: list[int], before: bool) -> None:
+@pytest.mark.parametrize("layout", ["apart", "side by side", "one layer"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])  # float32 is compiled where numba is installed
+def test_linear_layers_with_low_rank_changes_and_their_gradients(
+    rows: list[int], before: bool, layout: str, dtype: torch.dtype
+) -> None:
     """Gradients are added to those that are there before."""
-    n, r, n_in, n_out, scale = sum(rows), 2, 4, 5, 0.7
-    shapes = (1, n, n_in), (len(rows), r, n_in), (len(rows), r, n_out)
-    weight, bias, direction = random(n_out, n_in, seed=3), random(n_out, seed=5), random(1, n, n_out, seed=4)
-    ours, others = ([random(*shape, seed=k).requires_grad_() for k, shape in enumerate(shapes)] for _ in range(2))
+    n, n_in, n_outs, scale = sum(rows), 4, (5, 3)[: 1 if layout == "one layer" else 2], 0.7
+    weights = [random(n_out, n_in, seed=10 + n_out).to(dtype) for n_out in n_outs]
+    biases = [random(n_outs[0], seed=5).to(dtype), None]
+    directions = [random(1, n, n_out, seed=20 + n_out).to(dtype) for n_out in n_outs]
+    ours, others = (low_rank_leaves(rows, n_in, n_outs, layout, dtype) for _ in range(2))
+    x, x2 = (random(1, n, n_in, seed=0).to(dtype).requires_grad_() for _ in range(2))
     if before:
         for leaf in (*ours, *others):
             leaf.grad = torch.ones_like(leaf)
-    y = low_rank_linear(ours[0], weight, bias, ours[1], ours[2], scale, Routing(rows, CPU))
-    x, a, b = others
-    changes = [part @ down.T @ up for part, down, up in zip(x[0].split(rows), a, b, strict=True)]
-    plain = x @ weight.T + bias + scale * torch.cat(changes)[None]
-    torch.testing.assert_close(y, plain)
-    y.backward(direction)
-    plain.backward(direction)
-    for one, two in zip(ours, others, strict=True):
-        torch.testing.assert_close(one.grad, two.grad)
+    layers = [Changed(w, c, a, b) for w, c, a, b in zip(weights, biases, ours[::2], ours[1::2], strict=False)]
+    found = low_rank_linears(x, layers, scale, Routing(rows, CPU))
+    for y, weight, bias, a, b in zip(found, weights, biases, others[::2], others[1::2], strict=False):
+        changes = [part @ down.T @ up for part, down, up in zip(x2[0].split(rows), a, b, strict=True)]
+        plain = torch.nn.functional.linear(x2, weight, bias) + scale * torch.cat(changes)[None]
+        torch.testing.assert_close(y, plain, atol=1e-5, rtol=1e-5)
+        plain.backward(directions[len(plain[0, 0]) != n_outs[0]], retain_graph=True)
+    torch.autograd.backward(found, directions)
+    for one, two in zip((x, *ours), (x2, *others), strict=True):
+        torch.testing.assert_close(one.grad, two.grad, atol=1e-5, rtol=1e-5)
+
+
+def low_rank_leaves(
+    rows: list[int], n_in: int, n_outs: tuple[int, ...], layout: str, dtype: torch.dtype
+) -> list[torch.Tensor]:
+    """A and B of each layer, with ranks of 5 (four at once and one more); all A in one piece, or each for itself."""
+    r, slots = 5, len(rows)
+    flat = random(slots, r * n_in * len(n_outs) + 7, seed=1).to(dtype)
+    found = []
+    for place, n_out in enumerate(n_outs):
+        begin = place * r * n_in
+        a = flat[:, begin : begin + r * n_in].view(slots, r, n_in)
+        a = a.clone() if layout == "apart" else a
+        found += [a.detach().requires_grad_(), random(slots, r, n_out, seed=2 + place).to(dtype).requires_grad_()]
+    return found
 
 
 def test_cross_entropy_of_what_is_all_but_certain_is_finite() -> None:

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whet.adaptation import routing as module
+from whet.adaptation import slot_products
 from whet.adaptation.routing import Routing
 from whet.errors import InputError
 
+groups = module._groups
 CPU = torch.device("cpu")
 rows_of_slots = st.one_of(
     st.lists(st.integers(1, 7), min_size=1, max_size=5),
@@ -22,33 +24,53 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def columns(routing: Routing, inner: torch.Tensor) -> list[torch.Tensor]:
+def columns(routing: Routing, inner: torch.Tensor, compiled: bool) -> list[torch.Tensor]:
+    """`(r, rows)` of each slot."""
+    if compiled:
+        return [part.T for part in inner.split(routing.rows)]
     return list(inner) if routing.equal else list(inner.split(routing.rows, dim=1))
 
 
-@pytest.mark.parametrize("grouped", [True, False])
-@given(rows=rows_of_slots, r=st.integers(1, 3), n=st.sampled_from([1, 4, 5, 8]))
-def test_products_equal_a_loop(grouped: bool, rows: list[int], r: int, n: int) -> None:
-    routing = Routing(rows, CPU)
+@pytest.mark.parametrize("way", ["compiled", "grouped", "loop"])
+@pytest.mark.parametrize("threads", [1, 2])
+@given(rows=rows_of_slots, r=st.integers(1, 9), n=st.sampled_from([1, 4, 5, 8, 40]))
+def test_products_equal_a_loop(way: str, threads: int, rows: list[int], r: int, n: int) -> None:
+    if way == "compiled":
+        pytest.importorskip("numba")
     matrices, x = random(len(rows), r, n), random(sum(rows), n, seed=1)
     parts = x.split(rows)
     with pytest.MonkeyPatch.context() as patch:
-        if not grouped:
-            patch.setattr(module, "_groups", lambda *_: False)
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        patch.setattr(slot_products, "ROWS_A_THREAD", 2)
+        patch.setattr(Routing, "_compiles", lambda *_: way == "compiled")
+        patch.setattr(module, "_groups", lambda *operands: way == "grouped" and groups(*operands))
+        routing = Routing(rows, CPU)
         inner = routing.shrink(matrices, x)
-        for found, matrix, part in zip(columns(routing, inner), matrices, parts, strict=True):
-            torch.testing.assert_close(found, matrix @ part.T)
+        for found, matrix, part in zip(columns(routing, inner, way == "compiled"), matrices, parts, strict=True):
+            torch.testing.assert_close(found, matrix @ part.T, atol=1e-4, rtol=1e-4)
         wanted = torch.cat([part @ m.T @ m for m, part in zip(matrices, parts, strict=True)])
-        torch.testing.assert_close(routing.expand(None, inner, matrices), wanted)
+        close(routing.expand(None, inner, matrices), wanted)
         y = random(sum(rows), n, seed=2)
-        torch.testing.assert_close(routing.expand(y.clone(), inner, matrices), y + wanted)
+        close(routing.expand(y.clone(), inner, matrices), y + wanted)
+        close(routing.expand(y.clone(), inner, matrices, 0.5), y + wanted * 0.5)
         outer = torch.stack([m @ part.T @ part for m, part in zip(matrices, parts, strict=True)])
-        torch.testing.assert_close(routing.outer(inner, x), outer)
-        torch.testing.assert_close(routing.expand(None, inner, matrices, 0.5), wanted * 0.5)
-        torch.testing.assert_close(routing.expand(y.clone(), inner, matrices, 0.5), y + wanted * 0.5)
-        torch.testing.assert_close(routing.outer(inner, x, 0.5), outer * 0.5)
         there = random(*outer.shape, seed=3)
-        torch.testing.assert_close(routing.outer(inner, x, 0.5, into=there.clone()), there + outer * 0.5)
+        close(routing.outer(inner, x, 0.5, into=there.clone()), there + outer * 0.5)
+        both = routing.side_by_side([inner, inner])
+        for one in routing.apart(both, [r, r]):
+            assert torch.equal(one, inner)
+
+
+def close(found: torch.Tensor, wanted: torch.Tensor) -> None:
+    torch.testing.assert_close(found, wanted, atol=1e-4 * wanted.abs().max().item(), rtol=1e-4)
+
+
+def test_of_matrices_that_lie_apart_those_of_some_slots_are_taken() -> None:
+    """As the rows of a bank are: each slot's matrix is a part of a longer row."""
+    flat, x = random(3, 50), random(6, 8, seed=1)
+    matrices, routing = flat[:, 4:28].view(3, 3, 8), Routing([1, 3, 2], CPU)
+    wanted = torch.cat([part @ m.T @ m for m, part in zip(matrices, x.split([1, 3, 2]), strict=True)])
+    close(routing.expand(None, routing.shrink(matrices, x), matrices), wanted)
 
 
 @given(rows=rows_of_slots)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from whet.models import attention
-from whet.models.attention import CausalAttention, attend
+from whet.models import attention, sweeps
+from whet.models.attention import attend, attend_causally
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -30,30 +31,46 @@ def plain(lengths: list[int], q: torch.Tensor, k: torch.Tensor, v: torch.Tensor,
 @pytest.mark.parametrize("lengths", [[3, 3], [5], [1, 4, 4, 2, 1]])
 @pytest.mark.parametrize("ahead", [0, 2])
 @pytest.mark.parametrize("heads", [2, 4])
-@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("learn", [True, False])
 def test_each_sequence_attends_to_itself(
-    lengths: list[int], ahead: int, heads: int, blocks: bool, monkeypatch: pytest.MonkeyPatch
+    lengths: list[int], ahead: int, heads: int, compiled: bool, learn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if blocks:
-        monkeypatch.setattr(attention, "_LONG", range(2, 100))
-        monkeypatch.setattr(attention, "_BLOCK", 2)
+    monkeypatch.setattr(attention, "_STRETCH", 2)
+    if not compiled:
+        monkeypatch.setattr(sweeps, "numba_is_there", lambda: False)
     keys = sum(lengths) + ahead * len(lengths)
     shapes = ((sum(lengths), 4, 6), (keys, heads, 6), (keys, heads, 6))
-    ours, others = ([random(*shape, seed=n).requires_grad_() for n, shape in enumerate(shapes)] for _ in range(2))
+    ours, others = ([random(*shape, seed=n).requires_grad_(learn) for n, shape in enumerate(shapes)] for _ in range(2))
     one, two = attend(lengths, *ours, 0.3, ahead=ahead), plain(lengths, *others, ahead)
     torch.testing.assert_close(one, two)
-    direction = random(*one.shape, seed=5)
-    one.backward(direction)
-    two.backward(direction)
-    for mine, other in zip(ours, others, strict=True):
-        torch.testing.assert_close(mine.grad, other.grad, atol=1e-5, rtol=1e-4)
+    if learn:
+        direction = random(*one.shape, seed=5)
+        one.backward(direction)
+        two.backward(direction)
+        for mine, other in zip(ours, others, strict=True):
+            torch.testing.assert_close(mine.grad, other.grad, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("tokens", [64, 130, 192])
-def test_attention_in_blocks_and_its_gradients_equal_those_of_torch(tokens: int) -> None:
-    ours, others = ([random(2, 3, tokens, 8, seed=n).requires_grad_() for n in range(3)] for _ in range(2))
-    one, two = CausalAttention.apply(*ours, 0.5), scaled_dot_product_attention(*others, is_causal=True, scale=0.5)
-    torch.testing.assert_close(one, two)
+@pytest.mark.parametrize("heads", [2, 4])
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("lengths", [[130], [64, 64, 20], [192, 3]])
+def test_attention_with_rotary_positions_and_its_gradients_equal_those_of_torch(
+    lengths: list[int], heads: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(sweeps, "numba_is_there", lambda: False)
+    tokens, size = sum(lengths), 8
+    shapes = ((tokens, 4, size), (tokens, heads, size), (tokens, heads, size))
+    ours, others = ([random(*shape, seed=n).requires_grad_() for n, shape in enumerate(shapes)] for _ in range(2))
+    angles = random(tokens, size // 2, seed=7)
+    cos, sin = angles.cos(), angles.sin()
+    one = attend_causally(lengths, *ours, 0.3, (cos, sin))
+    both = cos.repeat(1, 2)[None, None], sin.repeat(1, 2)[None, None]
+    turned = (states.transpose(0, 1)[None] for states in others[:2])
+    q, k = (states[0].transpose(0, 1) for states in apply_rotary_pos_emb(*turned, both[0][0], both[1][0]))
+    two = plain(lengths, q, k, others[2], 0)
+    torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
     (one * random(*one.shape, seed=4)).sum().backward()
     (two * random(*one.shape, seed=4)).sum().backward()
     for mine, other in zip(ours, others, strict=True):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import torch
-from transformers.models.llama.modeling_llama import LlamaRMSNorm, apply_rotary_pos_emb
+from collections.abc import Callable
 
-from whet.models import LanguageModel
-from whet.models.fused import Rotary, find_fused, using_forwards
+import pytest
+import torch
+from transformers import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaMLP, LlamaRMSNorm, apply_rotary_pos_emb
+
+from whet.models import LanguageModel, sweeps
+from whet.models.fused import Rotary, find_fused, read_by, using_forwards
 from whet.models.packing import Reader
 
 
@@ -32,6 +36,43 @@ def test_a_norm_that_is_learnt_gets_its_gradient() -> None:
     with using_forwards(find_fused(torch.nn.Sequential(norm))):
         norm(random(3, 6, seed=1)).square().sum().backward()
     assert norm.weight.grad is not None
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_gated_layers_and_their_gradient_equal_the_module(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not compiled:
+        monkeypatch.setattr(sweeps, "numba_is_there", lambda: False)
+    config = LlamaConfig(hidden_size=6, intermediate_size=10, num_attention_heads=1)
+    module = LlamaMLP(config)
+    one, two = (random(2, 3, 6, seed=1).requires_grad_() for _ in range(2))
+    plain = module(two)
+    with using_forwards(find_fused(torch.nn.Sequential(module))):
+        ours = module(one)
+    torch.testing.assert_close(ours, plain)
+    ours.backward(random(2, 3, 6, seed=2))
+    plain.backward(random(2, 3, 6, seed=2))
+    torch.testing.assert_close(one.grad, two.grad)
+
+
+class Together:
+    """A forward that would answer for several layers."""
+
+    def __init__(self, forward: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.forward = forward
+        self.together = lambda *_: "together"
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward(x)
+
+
+def test_layers_that_are_looked_at_are_called_one_by_one() -> None:
+    layers, seen, x = [torch.nn.Linear(2, 3), torch.nn.Linear(2, 1)], [], random(4, 2, seed=0)
+    layers[0].forward = Together(layers[0].forward)
+    assert read_by(layers, x) == "together"
+    handle = layers[1].register_forward_hook(lambda *_: seen.append(True))
+    assert [y.shape for y in read_by(layers, x)] == [(4, 3), (4, 1)]
+    handle.remove()
+    assert seen == [True]
 
 
 def test_rotary_positions_and_their_gradient_equal_those_of_transformers() -> None:

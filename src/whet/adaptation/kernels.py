@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import linear
 
 from whet.adaptation.products import frozen_product
+from whet.models.sweeps import cross_entropy_
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from whet.adaptation.routing import Routing
 
 
@@ -45,34 +46,88 @@ class LowRank(Function):
         return dy, dx, d_a, _outer(b, inner, rows, scale, routing), None, None
 
 
-class LowRankLinear(Function):
-    """`W x + bias + scale · Bᵀ A x` for each row, with its slot's A and B and frozen W and bias.
+class Changed(NamedTuple):
+    """A frozen linear layer and its low-rank change: `weight (out, in)`, `a (slots, r, in)`, `b (slots, r, out)`."""
 
-    As `LowRank` after `linear`, but both gradients with respect to x are summed where the first one lies.
+    weight: Tensor
+    bias: Tensor | None
+    a: Tensor
+    b: Tensor
 
-    Shapes: `x (…, in)`, `weight (out, in)`, `a (slots, r, in)`, `b (slots, r, out)`.
+    @property
+    def rank(self) -> int:
+        """r."""
+        return self.a.shape[1]
+
+    @property
+    def learns(self) -> bool:
+        """Whether the change has a gradient and the layer itself has none."""
+        frozen = not self.weight.requires_grad and (self.bias is None or not self.bias.requires_grad)
+        return frozen and self.a.requires_grad
+
+
+class LowRankLinears(Function):
+    """`W x + bias + scale · Bᵀ A x` for each row, with its slot's A and B, of several layers that read the same x.
+
+    As `LowRank` after `linear`; but what all layers do to x, and with their gradients to that of x, is done at once.
+
+    Shapes: `x (…, in)`; of each layer those of `Changed`, the ranks equal.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float, routing: Routing
-    ) -> Tensor:
-        rows = x.flatten(0, -2)
+    def forward(ctx: Any, x: Tensor, scale: float, routing: Routing, *given: Tensor | None) -> tuple[Tensor, ...]:
+        layers = _layers(given)
+        rows, a = x.flatten(0, -2), _beside([layer.a for layer in layers])
         inner = routing.shrink(a, rows)
-        y = routing.expand(frozen_product(rows, weight, bias), inner, b, scale)
-        ctx.save_for_backward(x, weight, inner, a, b)
+        parts = routing.apart(inner, [layer.rank for layer in layers])
+        found = tuple(
+            routing.expand(frozen_product(rows, layer.weight, layer.bias), part, layer.b, scale)
+            for layer, part in zip(layers, parts, strict=True)
+        )
+        ctx.save_for_backward(x, inner, a, *given)
         ctx.scale, ctx.routing = scale, routing
-        return y.view(*x.shape[:-1], -1)
+        return tuple(y.view(*x.shape[:-1], -1) for y in found)
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, inner, a, b = ctx.saved_tensors
-        routing, scale, rows = ctx.routing, ctx.scale, dy.flatten(0, -2).contiguous()
-        d_inner, d_b = routing.shrink(b, rows), _outer(b, inner, rows, scale, routing)
+    def backward(ctx: Any, *d_found: Tensor) -> tuple[Tensor | None, ...]:
+        x, inner, a, *given = ctx.saved_tensors
+        routing, scale, layers = ctx.routing, ctx.scale, _layers(given)
+        d_rows = [dy.flatten(0, -2).contiguous() for dy in d_found]
+        d_inners = [routing.shrink(layer.b, rows) for layer, rows in zip(layers, d_rows, strict=True)]
+        parts = routing.apart(inner, [layer.rank for layer in layers])
+        d_bs = [
+            _outer(layer.b, part, rows, scale, routing) for layer, part, rows in zip(layers, parts, d_rows, strict=True)
+        ]
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = routing.expand(frozen_product(rows, weight, back=True), d_inner, a, scale).view(x.shape)
-        return dx, None, None, _outer(a, d_inner, x.flatten(0, -2), scale, routing), d_b, None, None
+            dx = frozen_product(d_rows[0], layers[0].weight, back=True)
+            for layer, rows in zip(layers[1:], d_rows[1:], strict=True):
+                dx = frozen_product(rows, layer.weight, back=True, add=dx)
+            dx = routing.expand(dx, routing.side_by_side(d_inners), a, scale).view(x.shape)
+        d_as = [
+            _outer(layer.a, d_inner, x.flatten(0, -2), scale, routing)
+            for layer, d_inner in zip(layers, d_inners, strict=True)
+        ]
+        by_layer = (grad for d_a, d_b in zip(d_as, d_bs, strict=True) for grad in (None, None, d_a, d_b))
+        return dx, None, None, *by_layer
+
+
+def _layers(given: Sequence[Any]) -> list[Changed]:
+    return [Changed(*given[place : place + 4]) for place in range(0, len(given), 4)]
+
+
+def _beside(matrices: Sequence[Tensor]) -> Tensor:
+    """`(slots, r, n)` each, under each other for each slot: a view, where they lie so in memory."""
+    first, *others = (matrix.detach() for matrix in matrices)
+    if not others:
+        return first
+    slots, r, n = first.shape
+    place = first.data_ptr()
+    for other in others:
+        place += r * n * first.element_size()
+        if other.data_ptr() != place or other.shape != first.shape or other.stride() != first.stride():
+            return torch.cat([first, *others], dim=1)
+    return first.as_strided((slots, r * len(matrices), n), first.stride())
 
 
 def _outer(matrices: Tensor, inner: Tensor, x: Tensor, scale: float, routing: Routing) -> Tensor | None:
@@ -80,18 +135,16 @@ def _outer(matrices: Tensor, inner: Tensor, x: Tensor, scale: float, routing: Ro
     if matrices.is_leaf and matrices.grad is not None:
         routing.outer(inner, x, scale, into=matrices.grad)
         return None
-    return routing.outer(inner, x, scale)
+    return routing.outer(inner, x, scale, into=torch.zeros_like(matrices))
 
 
-def low_rank_linear(
-    x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float, routing: Routing
-) -> Tensor:
-    """`linear(x, weight, bias)` plus the low-rank change of `x (…, in)` by each row's slot."""
-    frozen = not weight.requires_grad and (bias is None or not bias.requires_grad)
-    if not (frozen and a.requires_grad):  # without a gradient to the last bit as the model computes it
-        return add_low_rank(linear(x, weight, bias), x, a, b, scale, routing)
-    changed: Tensor = LowRankLinear.apply(x, weight, bias, a, b, scale, routing)  # type: ignore[no-untyped-call]
-    return changed
+def low_rank_linears(x: Tensor, layers: Sequence[Changed], scale: float, routing: Routing) -> Sequence[Tensor]:
+    """What each layer makes of `x (…, in)`, plus its low-rank change by each row's slot."""
+    if not all(layer.learns for layer in layers):  # without a gradient to the last bit as the model computes it
+        return [add_low_rank(linear(x, one.weight, one.bias), x, one.a, one.b, scale, routing) for one in layers]
+    given = [tensor for layer in layers for tensor in layer]
+    found: tuple[Tensor, ...] = LowRankLinears.apply(x, scale, routing, *given)  # type: ignore[no-untyped-call]
+    return found
 
 
 def add_low_rank(y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float, routing: Routing) -> Tensor:
@@ -141,13 +194,11 @@ class _FrozenCrossEntropy(Function):
         for begin in range(0, len(hidden), rows):
             part = slice(begin, begin + rows)
             logits = frozen_product(hidden[part], weight, bias).float()
-            above = logits.amax(1).sub_(logits.gather(1, targets[part, None])[:, 0])
-            shares = torch.softmax(logits, 1)
-            nats[part] = above.sub_(shares.amax(1).log_())  # the largest share is exp(0) over the sum of all
+            nats[part], d_logits = cross_entropy_(logits, targets[part])
             if gradient is not None:
-                gradient[part] = frozen_product(shares.to(weight.dtype), weight, back=True)
+                gradient[part] = frozen_product(d_logits.to(weight.dtype), weight, back=True)
         if gradient is not None:
-            ctx.save_for_backward(gradient.sub_(weight[targets]))
+            ctx.save_for_backward(gradient)
         return nats
 
     @staticmethod

@@ -52,12 +52,22 @@ class Packed:
 _packed = Packed(_LIMIT_BYTES)
 
 
-def frozen_product(x: Tensor, matrix: Tensor, bias: Tensor | None = None, *, back: bool = False) -> Tensor:
-    """`matrix @ x + bias` for each row of `x (n, in)`, or with `back` `matrixᵀ @ x`; without a gradient."""
+def frozen_product(
+    x: Tensor, matrix: Tensor, bias: Tensor | None = None, *, back: bool = False, add: Tensor | None = None
+) -> Tensor:
+    """`matrix @ x + bias` for each row of `x (n, in)`, or with `back` `matrixᵀ @ x`; without a gradient.
+
+    With `add (n, out)` that is added; it may be overwritten.
+    """
     single = x.dtype == matrix.dtype == torch.float32 and x.device.type == matrix.device.type == "cpu"
     if _AVAILABLE and single and not matrix.is_inference():
         packed = _packed.get(matrix, back)
         if packed is not None:
-            found: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+            found: Tensor
+            if add is None:
+                found = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+            else:
+                found = torch.ops.mkldnn._linear_pointwise.binary(x, add, packed, bias, "add")
             return found
-    return linear(x, matrix.T if back else matrix, bias)
+    found = linear(x, matrix.T if back else matrix, bias)
+    return found if add is None else add.add_(found)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from whet.adaptation.slot_products import SlotProducts
+
+
+_FEW_ROWS = 256  # that one thread is done with at once
+
 
 class Routing:
     """How many rows of a batch each slot has.
@@ -68,11 +73,14 @@ class Routing:
     def shrink(self, matrices: Tensor, x: Tensor) -> Tensor:
         """Each slot's matrix of `matrices (slots, r, n)` times its rows of `x (rows, n)`.
 
-        The result is for `expand` and `outer` to read: rank first, `(slots, r, rows of a slot)` when all slots have
-        equally many rows and `(r, rows)` otherwise; so the short side comes first, which is what products are fast at.
+        The result is for `expand`, `outer`, `side_by_side` and `apart` to read. Compiled it is `(rows, r)`. Else the
+        rank comes first, which products are fast at: `(slots, r, rows of a slot)` when all slots have equally many rows
+        and `(r, rows)` otherwise.
         """
         import torch
 
+        if self._compiles(matrices):
+            return self._products.shrink(matrices, x)
         if self.equal:
             return torch.bmm(matrices, self._stacked(x).transpose(1, 2))
         if _groups(matrices, x):
@@ -86,6 +94,9 @@ class Routing:
         """
         import torch
 
+        if self._compiles(matrices):
+            y = matrices.new_zeros(self.total, matrices.shape[-1]) if y is None else y
+            return self._products.expand(y, inner, matrices, scale)
         if self.equal:
             if y is None:
                 return torch.bmm(inner.transpose(1, 2), matrices).flatten(0, 1).mul_(scale)
@@ -98,23 +109,48 @@ class Routing:
             found = torch.cat([part.T @ m for part, m in zip(parts, matrices, strict=True)])
         return found.mul_(scale) if y is None else y.add_(found, alpha=scale)
 
-    def outer(self, inner: Tensor, x: Tensor, scale: float = 1.0, *, into: Tensor | None = None) -> Tensor:
-        """`scale` times each slot's columns of `inner` times its rows of `x (rows, n)`: `(slots, r, n)`.
-
-        Added in place to `into` if that is given.
-        """
+    def outer(self, inner: Tensor, x: Tensor, scale: float, into: Tensor) -> Tensor:
+        """Add to `into (slots, r, n)`: `scale` times each slot's columns of `inner` times its rows of `x (rows, n)`."""
         import torch
 
-        if self.equal:
-            if into is not None:
-                return into.baddbmm_(inner, self._stacked(x), alpha=scale)
-            return torch.bmm(inner, self._stacked(x)).mul_(scale)
-        if _groups(inner, x):
+        if self._compiles(into):
+            return self._products.outer(into, inner, x, scale)
+        if self.equal:  # into its place at once would be slot by slot
+            found = torch.bmm(inner, self._stacked(x))
+        elif _groups(inner, x):
             found = torch.nn.functional.grouped_mm(inner, x, offs=self.ends)
         else:
             parts = zip(inner.split(self.rows, dim=1), x.split(self.rows), strict=True)
             found = torch.stack([a @ b for a, b in parts])
-        return found.mul_(scale) if into is None else into.add_(found, alpha=scale)
+        return into.add_(found, alpha=scale)
+
+    def side_by_side(self, inners: Sequence[Tensor]) -> Tensor:
+        """What `shrink` gives for several matrices, as it would give it for all in one."""
+        import torch
+
+        return inners[0] if len(inners) == 1 else torch.cat(list(inners), dim=self._rank_dim(inners[0]))
+
+    def apart(self, inner: Tensor, ranks: Sequence[int]) -> Sequence[Tensor]:
+        """The reverse of `side_by_side`."""
+        return [inner] if len(ranks) == 1 else inner.split(list(ranks), dim=self._rank_dim(inner))
+
+    def _rank_dim(self, inner: Tensor) -> int:
+        return -1 if self._compiles(inner) else -2
+
+    def _compiles(self, like: Tensor) -> bool:
+        import torch
+
+        from whet.models.threads import numba_is_there
+
+        plain = like.dtype == torch.float32 and like.device.type == "cpu"
+        # a slot is for one thread: with fewer slots than threads torch, which splits them, is faster
+        return plain and numba_is_there() and (len(self.rows) >= torch.get_num_threads() or self.total < _FEW_ROWS)
+
+    @cached_property
+    def _products(self) -> SlotProducts:
+        from whet.adaptation.slot_products import SlotProducts
+
+        return SlotProducts(self.rows)
 
     def spread(self, values: Tensor) -> Tensor:
         """One value (or vector) a slot, `(slots, …)`, repeated for each of its rows: `(rows, …)`."""

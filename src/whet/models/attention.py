@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,17 @@ import torch
 from torch.autograd import Function
 from torch.nn.functional import scaled_dot_product_attention
 
+from whet.models.sweeps import causal_softmax_, from_heads, softmax_back_, to_heads
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = "whet_packed"
 """What the models of transformers call it by."""
 
-_BLOCK = 64
-_LONG = range(3 * _BLOCK, 1025)
-"""Lengths at which attention in blocks is faster on the way back; beyond, it would take much memory."""
+_STRETCH = 64
+_LONGEST = 1024  # beyond, keeping what all tokens see of all others would take much memory
+_SCORES_AT_ONCE = 2**18  # of as many sequences as stay in the processor's cache
 
 
 def register() -> None:
@@ -49,6 +52,8 @@ def attend(
         causal: whether tokens see only those before them.
         ahead: virtual tokens of each sequence.
     """
+    if causal and not ahead and learns_by_hand(lengths, query):
+        return attend_causally(lengths, query, key, value, scale)
     groups = [(length, len(list(same))) for length, same in groupby(lengths)]
     before = ahead * len(lengths)
     own = (query, key[before:], value[before:]) if ahead else (query, key, value)
@@ -62,6 +67,36 @@ def attend(
         mixed = _attend(q, k, v, scale, causal and length > 1)
         found.append(mixed.transpose(1, 2).flatten(0, 1))
     return found[0] if len(found) == 1 else torch.cat(found)
+
+
+def learns_by_hand(lengths: Sequence[int], query: Tensor) -> bool:
+    """Whether `attend_causally` is faster than torch's fused attention: on a processor, where gradients are wanted."""
+    plain = query.dtype == torch.float32 and query.device.type == "cpu"
+    return plain and torch.is_grad_enabled() and query.requires_grad and max(lengths) <= _LONGEST
+
+
+def attend_causally(
+    lengths: Sequence[int],
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float | None,
+    turn: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """As `attend`, each token seeing those up to it, with a way back that is faster than that of torch on a processor.
+
+    Args:
+        lengths: tokens of each sequence, at most some hundred.
+        query: `(tokens, heads, size)`.
+        key: the same, or fewer heads that several queries share.
+        value: like `key`.
+        scale: what products are multiplied by; one over the root of the size if not given.
+        turn: `cos` and `sin (tokens, size/2)` of rotary positions by which queries and keys are turned first.
+    """
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    cos, sin = turn or (None, None)
+    mixed: Tensor = CausalAttention.apply(query, key, value, cos, sin, tuple(lengths), scale)  # type: ignore[no-untyped-call]
+    return mixed
 
 
 def _split(states: Tensor, groups: Sequence[tuple[int, int]]) -> Sequence[Tensor]:
@@ -78,11 +113,6 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None, caus
     """`(sequences, heads, tokens, size)`; keys that are more than the queries come first and are seen by all."""
     tokens, ahead = query.shape[2], key.shape[2] - query.shape[2]
     grouped = query.shape[1] != key.shape[1]
-    plain = causal and not ahead and not grouped and query.dtype == torch.float32 and query.device.type == "cpu"
-    if plain and tokens in _LONG and torch.is_grad_enabled() and query.requires_grad:
-        scale = query.shape[-1] ** -0.5 if scale is None else scale
-        mixed: Tensor = CausalAttention.apply(query, key, value, scale)  # type: ignore[no-untyped-call]
-        return mixed
     mask = None
     if ahead and causal:
         mask = torch.ones(tokens, ahead + tokens, dtype=torch.bool, device=query.device).tril(ahead)
@@ -92,50 +122,109 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None, caus
 
 
 class CausalAttention(Function):
-    """Attention of each token to those up to it, for stretches of tokens, in float32 on a processor.
+    """Attention of each token to those up to it, in float32 on a processor; see `attend_causally`.
 
-    The probabilities are kept for the way back, which is then faster than that of torch's fused attention; what lies
-    above the diagonal is computed in the last stretch of keys only. Shapes: `(sequences, heads, tokens, size)`.
+    The probabilities are kept for the way back. Several short sequences go together, as many as stay in the processor's
+    cache; of a long one a stretch of tokens at a time, so that what lies above the diagonal is computed in the last
+    stretch of keys only. Heads that share keys lie one under the other, as rows of one product.
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        mixed, kept = torch.empty_like(query), []
-        hidden = torch.full((_BLOCK, _BLOCK), -torch.inf).triu_(1)
-        for q, k, v, out in zip(query, key, value, mixed, strict=True):  # one at a time stays in the cache
-            q, k, v = (q * scale).contiguous(), k.contiguous(), v.contiguous()
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        cos: Tensor | None,
+        sin: Tensor | None,
+        lengths: tuple[int, ...],
+        scale: float,
+    ) -> Tensor:
+        mixed, kept = torch.empty_like(query, memory_format=torch.contiguous_format), []
+        ctx.chunks = _chunks(lengths, query.shape[1])
+        for chunk in ctx.chunks:
+            turn = None if cos is None or sin is None else (chunk.of(cos), chunk.of(sin))
+            q = to_heads(chunk.of(query), turn).mul_(scale)
+            k, v = (to_heads(chunk.of(states), way).flatten(0, 1) for states, way in ((key, turn), (value, None)))
+            out = torch.empty_like(q)
             kept += [q, k, v]
-            for begin, end in _stretches(q):
-                scores = torch.bmm(q[:, begin:end], k[:, :end].transpose(1, 2))
-                scores[:, :, begin:].add_(hidden[: end - begin, : end - begin])
-                kept.append(scores.softmax(-1))
-                out[:, begin:end] = torch.bmm(kept[-1], v[:, :end])
-        ctx.save_for_backward(*kept)
-        ctx.scale = scale
+            for begin, end in chunk.stretches:
+                scores = torch.bmm(_stretch(q, k, begin, end), k[:, :end].transpose(1, 2))
+                shares = causal_softmax_(scores, end - begin, begin)
+                kept.append(shares)
+                _put(out, begin, end, torch.bmm(shares, v[:, :end]))
+            chunk.of(mixed).copy_(from_heads(out, None))
+        ctx.save_for_backward(cos, sin, *kept)
+        ctx.scale, ctx.shapes = scale, (query.shape, key.shape)
         return mixed
 
     @staticmethod
     def backward(ctx: Any, d_mixed: Tensor) -> tuple[Tensor | None, ...]:
-        d_query, d_key, d_value = (torch.empty_like(d_mixed) for _ in range(3))
-        kept = iter(ctx.saved_tensors)
-        for d_out, d_q, d_k, d_v in zip(d_mixed, d_query, d_key, d_value, strict=True):
+        cos, sin, *saved = ctx.saved_tensors
+        d_query, d_key, d_value = (d_mixed.new_empty(ctx.shapes[n]) for n in (0, 1, 1))
+        d_mixed, kept = d_mixed.contiguous(), iter(saved)
+        for chunk in ctx.chunks:
             q, k, v = next(kept), next(kept), next(kept)
+            d_out, d_q = to_heads(chunk.of(d_mixed), None), torch.empty_like(q)
             sum_k, sum_v = torch.zeros_like(k), torch.zeros_like(v)
-            for begin, end in _stretches(q):
-                p, d = next(kept), d_out[:, begin:end].contiguous()
-                sum_v[:, :end].baddbmm_(p.transpose(1, 2), d)
-                d_scores = torch.bmm(d, v[:, :end].transpose(1, 2))
-                d_scores = torch._softmax_backward_data(d_scores, p, -1, p.dtype)
-                d_q[:, begin:end] = torch.bmm(d_scores, k[:, :end])
-                sum_k[:, :end].baddbmm_(d_scores.transpose(1, 2), q[:, begin:end])
-            d_k.copy_(sum_k)
-            d_v.copy_(sum_v)
-        return d_query.mul_(ctx.scale), d_key, d_value, None
+            for begin, end in chunk.stretches:
+                shares, d = next(kept), _stretch(d_out, k, begin, end)
+                sum_v[:, :end].baddbmm_(shares.transpose(1, 2), d)
+                d_scores = softmax_back_(torch.bmm(d, v[:, :end].transpose(1, 2)), shares, 1.0)
+                _put(d_q, begin, end, torch.bmm(d_scores, k[:, :end]))
+                sum_k[:, :end].baddbmm_(d_scores.transpose(1, 2), _stretch(q, k, begin, end))
+            turn = None if cos is None else (chunk.of(cos), chunk.of(sin))
+            for whole, part, way in (
+                (d_query, d_q.mul_(ctx.scale), turn),
+                (d_key, sum_k, turn),
+                (d_value, sum_v, None),
+            ):
+                heads = part.view(chunk.count, -1, *part.shape[-2:])
+                chunk.of(whole).copy_(from_heads(heads, way))
+        return d_query, d_key, d_value, None, None, None, None
 
 
-def _stretches(states: Tensor) -> list[tuple[int, int]]:
-    tokens = states.shape[1]
-    return [(begin, min(begin + _BLOCK, tokens)) for begin in range(0, tokens, _BLOCK)]
+@dataclass(frozen=True)
+class _Chunk:
+    """Sequences of one length, side by side."""
+
+    first: int  # token of all
+    tokens: int
+    count: int
+
+    def of(self, states: Tensor) -> Tensor:
+        """Their part of `states (all tokens, …)`: `(count, tokens, …)`."""
+        part = states[self.first : self.first + self.count * self.tokens]
+        return part.view(self.count, self.tokens, *states.shape[1:])
+
+    @property
+    def stretches(self) -> list[tuple[int, int]]:
+        """Tokens that are looked at together."""
+        size = _STRETCH if self.tokens >= 2 * _STRETCH else self.tokens
+        return [(begin, min(begin + size, self.tokens)) for begin in range(0, self.tokens, size)]
+
+
+def _chunks(lengths: Sequence[int], heads: int) -> list[_Chunk]:
+    found, first = [], 0
+    for tokens, same in groupby(lengths):
+        left = len(list(same))
+        most = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
+        while left:
+            count = min(most, left)
+            found.append(_Chunk(first, tokens, count))
+            first += count * tokens
+            left -= count
+    return found
+
+
+def _stretch(states: Tensor, key: Tensor, begin: int, end: int) -> Tensor:
+    """Tokens of `states (sequences, heads, tokens, size)`, heads that share a key of `key (n, …)` under each other."""
+    return states[:, :, begin:end].reshape(len(key), -1, states.shape[-1])
+
+
+def _put(states: Tensor, begin: int, end: int, part: Tensor) -> None:
+    """The reverse of `_stretch`."""
+    states[:, :, begin:end] = part.view(*states.shape[:2], end - begin, -1)
 
 
 def packed_attention(

@@ -1,4 +1,4 @@
-"""Parts of Llama-like models written by hand for speed: norms, and attention with rotary positions.
+"""Parts of Llama-like models written by hand for speed: norms, gates, and attention with rotary positions.
 
 They compute what the modules themselves compute, in fewer sweeps over memory, and so do their gradients. What they do
 not cover (weights that are learnt, half precision, keys kept from before) is left to the modules.
@@ -6,7 +6,7 @@ not cover (weights that are learnt, half precision, keys kept from before) is le
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.autograd import Function
 
-from whet.models.attention import attend
+from whet.models.attention import attend, attend_causally, learns_by_hand
 from whet.models.prefix import replaced_forward
+from whet.models.sweeps import rms_norm, rms_norm_back, swiglu, swiglu_back
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,12 +27,15 @@ Forwards = list[tuple["nn.Module", Callable[..., Any]]]
 def find_fused(backbone: nn.Module) -> Forwards:
     """The modules of a model that have a faster forward, with it."""
     found: Forwards = []
-    for module in backbone.modules():
+    modules: Iterator[Any] = backbone.modules()
+    for module in modules:
         name = type(module).__name__
         if name.endswith("RMSNorm") and hasattr(module, "variance_epsilon"):
             found.append((module, partial(_norm, module)))
         elif name == "LlamaAttention":
             found.append((module, partial(_rotary_attention, module)))
+        elif name == "LlamaMLP" and module.config.hidden_act == "silu":
+            found.append((module, partial(_gated, module)))
     return found
 
 
@@ -57,17 +61,34 @@ class RmsNorm(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        factor = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        out, factor = rms_norm(x, weight, eps)
         ctx.save_for_backward(x, weight, factor)
-        return (x * factor).mul_(weight)
+        return out
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, factor = ctx.saved_tensors
-        dx = dy * weight
-        along = (dx * x).sum(-1, keepdim=True).mul_(factor.pow(3)).div_(-x.shape[-1])
-        return dx.mul_(factor).addcmul_(x, along), None, None
+        return rms_norm_back(x, factor, weight, d_out), None, None
+
+
+class SwiGlu(Function):
+    """`silu(gate) · up` (Shazeer 2020, arXiv 2002.05202)."""
+
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate, up)
+        return swiglu(gate, up)
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, Tensor]:
+        gate, up = ctx.saved_tensors
+        return swiglu_back(gate, up, d_out)
+
+
+def _gated(module: Any, x: Tensor) -> Tensor:
+    gate, up = read_by((module.gate_proj, module.up_proj), x)
+    found: Tensor = module.down_proj(SwiGlu.apply(gate, up))  # type: ignore[no-untyped-call]
+    return found
 
 
 def _rotary_attention(
@@ -84,14 +105,30 @@ def _rotary_attention(
         )
         return found
     # positions turn neighbouring heads alike, so tokens may stay where they are: (tokens, heads, size)
+    lengths, tokens = module.config.whet_lengths, hidden_states.shape[1]
     query, key, value = (
-        project(hidden_states).view(hidden_states.shape[1], -1, module.head_dim)
-        for project in (module.q_proj, module.k_proj, module.v_proj)
+        states.view(tokens, -1, module.head_dim)
+        for states in read_by((module.q_proj, module.k_proj, module.v_proj), hidden_states)
     )
-    cos, sin = (part[0, :, None] for part in position_embeddings)
-    query, key = (Rotary.apply(part, cos, sin) for part in (query, key))  # type: ignore[no-untyped-call]
-    mixed = attend(module.config.whet_lengths, query, key, value, module.scaling)
+    cos, sin = (part[0] for part in position_embeddings)
+    if learns_by_hand(lengths, query):
+        turn = cos[:, : module.head_dim // 2].contiguous(), sin[:, : module.head_dim // 2].contiguous()
+        mixed = attend_causally(lengths, query, key, value, module.scaling, turn)
+    else:
+        query, key = (Rotary.apply(part, cos[:, None], sin[:, None]) for part in (query, key))  # type: ignore[no-untyped-call]
+        mixed = attend(lengths, query, key, value, module.scaling)
     return module.o_proj(mixed.flatten(1)[None]), None
+
+
+def read_by(modules: Sequence[Any], x: Tensor) -> Sequence[Tensor]:
+    """What each of these layers makes of `x`: at once, where what takes their forwards' place can do that.
+
+    It then has a method `together(modules, x)`, which returns None where it cannot.
+    """
+    together = getattr(modules[0].forward, "together", None)
+    hooked = any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+    found = None if together is None or hooked else together(modules, x)
+    return [module(x) for module in modules] if found is None else found
 
 
 class Rotary(Function):

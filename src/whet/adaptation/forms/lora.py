@@ -84,7 +84,9 @@ class BoundLora:
         self.config = config
         self.first_block = first_block
         self.modules = dict(modules)
-        shapes: dict[str, tuple[int, ...]] = {}
+        self.in_place = not any(is_convolution(module) for module in self.modules.values())
+        first: dict[str, tuple[int, ...]] = {}
+        second: dict[str, tuple[int, ...]] = {}
         for name, module in self.modules.items():
             a, b = _shapes(module, config.r)
             n_in, n_out = math.prod(a[1:]), b[0] if is_convolution(module) else b[1]
@@ -93,8 +95,9 @@ class BoundLora:
                     f"r={config.r} is above the size of {name}, which maps {n_in} to {n_out}; "
                     "give a smaller rank, or leave that module out of target_modules."
                 )
-            shapes |= {f"{name}.A": a, f"{name}.B": b}
-        self.layout = Layout(shapes)
+            first[f"{name}.A"], second[f"{name}.B"] = a, b
+        # all A first: those of modules that read the same lie side by side, and are one matrix in a product
+        self.layout = Layout(first | second)
 
     def fresh(self, generator: Generator) -> dict[str, Tensor]:
         """A from the uniform Kaiming distribution (as in PEFT), B zero."""

@@ -1,0 +1,31 @@
+"""Machine code of numba in as many threads as torch computes with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+NUMBERS_A_THREAD = 2**16
+"""For fewer a second thread costs more than it saves."""
+
+
+@cache
+def numba_is_there() -> bool:
+    """Whether numba is installed."""
+    return find_spec("numba") is not None
+
+
+def in_threads(kernel: Callable[..., None], parts: Sequence[tuple[Any, ...]]) -> None:
+    """Call a kernel that holds no lock with each of these arguments, at once."""
+    if len(parts) == 1:
+        kernel(*parts[0])
+    else:
+        list(_pool(len(parts)).map(lambda part: kernel(*part), parts))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="whet")
