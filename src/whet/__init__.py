@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         ModelError,
         RecordError,
+        SandboxError,
         StoreError,
         WhetError,
     )
@@ -58,6 +59,7 @@ __all__ = [
     "Query",
     "RecordError",
     "Sampling",
+    "SandboxError",
     "StoreError",
     "TrainConfig",
     "WhetError",
@@ -78,6 +80,7 @@ _NAMES = {
         "MissingExtraError",
         "ModelError",
         "RecordError",
+        "SandboxError",
         "StoreError",
         "WhetError",
     ),

@@ -39,5 +39,9 @@ class AdapterError(WhetError, ValueError):
     """An adapter does not fit the model, or its files are damaged."""
 
 
+class SandboxError(WhetError, OSError):
+    """This machine cannot lock a program in, or the sandbox's server does not start."""
+
+
 class MissingExtraError(WhetError, ImportError):
     """A feature needs a package that is installed by one of whet's extras."""

@@ -87,3 +87,29 @@ def test_a_folder_may_have_the_name_of_a_set(whet: Whet, folder: Path, monkeypat
     folder.rename(folder.with_name("arc1-training"))
     monkeypatch.chdir(folder.parent)
     assert whet("arc", "show", "first", "--folder", "arc1-training").exit_code == 0
+
+
+def test_tasks_are_solved_and_reported(whet: Whet, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = ("arc", "solve", "--folder", folder, "--out", out, "--limit", "1", "--seconds-per-task", "0")
+    result = whet(*asked)
+    assert result.exit_code == 0, result.output
+    assert "0 of 1 tasks have a candidate" in result.stdout
+    assert json.loads((out / "submission.json").read_text()).keys() == {"first"}
+    assert json.loads(whet(*asked, "--json").stdout)["first"]["candidates"] == []
+    assert whet("arc", "report", "--folder", folder, "--out", out).exit_code == 0
+    assert "test input 1: wrong" in (out / "report.html").read_text()
+    assert whet("arc", "report", "--folder", folder, "--out", out, "--blind").exit_code == 0
+    assert "wrong" not in (out / "report.html").read_text()
+
+
+def test_a_report_without_results_says_what_to_do(whet: Whet, folder: Path, tmp_path: Path) -> None:
+    result = whet("arc", "report", "--folder", folder, "--out", tmp_path / "nothing")
+    assert result.exit_code == 1
+    assert "whet arc solve" in result.stderr
+
+
+def test_a_task_that_is_not_there_is_named(whet: Whet, folder: Path, tmp_path: Path) -> None:
+    result = whet("arc", "solve", "third", "--folder", folder, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "no task 'third'" in result.stderr

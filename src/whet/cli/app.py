@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from whet.cli.arc import arc_app
+from whet.cli.arc_solve import report, solve
 from whet.cli.ask import ask
 from whet.cli.demo import demo
 from whet.cli.errors import ReportingGroup
@@ -33,6 +34,8 @@ app.command()(select)
 app.command()(ask)
 app.command()(run)
 app.add_typer(eval_app, name="eval")
+arc_app.command()(solve)
+arc_app.command()(report)
 app.add_typer(arc_app, name="arc")
 app.command()(tune)
 app.command()(forget)

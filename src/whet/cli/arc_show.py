@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import typer
 from rich.console import Console
@@ -11,11 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from whet.cli.text import printable
-from whet.tasks.arc import ArcScore, ArcTask, wilson
+from whet.tasks.arc import ArcScore, ArcTask, TaskResult, wilson
 from whet.tasks.arc.draw import print_task
+from whet.tasks.arc.submission import attempts_as_json
 
 _NAMED = 5
 """How many tasks are named that were left out or not answered."""
+
+_LISTED = 20
+"""How many results have a line of their own."""
 
 
 def tasks_json(tasks: Sequence[ArcTask]) -> str:
@@ -39,6 +43,35 @@ def print_problems(problems: Sequence[str]) -> None:
         typer.echo(f"left out: {printable(problem)}", err=True)
     if len(problems) > _NAMED:
         typer.echo(f"left out: {len(problems) - _NAMED:,} more", err=True)
+
+
+def results_json(results: Mapping[str, TaskResult]) -> str:
+    """By task id: the attempts at each test input, and how they were found."""
+    return json.dumps(
+        {
+            task: {"attempts": [attempts_as_json(tried) for tried in result.attempts], **result.info}
+            for task, result in results.items()
+        }
+    )
+
+
+def print_results(tasks: Sequence[ArcTask], results: Mapping[str, TaskResult]) -> None:
+    """A line a task: how its first attempt was found, and in which time."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("task", "candidates", "seconds", "first attempt found by"):
+        table.add_column(heading, justify="right" if heading in ("candidates", "seconds") else "left")
+    for task in tasks[:_LISTED]:
+        info = results[task.id].info
+        candidates = info.get("candidates", [])
+        found = candidates[0]["found"] if candidates else info.get("problem", "nothing explains all demonstrations")
+        seconds = f"{info['seconds']:.1f}" if "seconds" in info else ""
+        table.add_row(printable(task.id), str(len(candidates)), seconds, printable(str(found)))
+    console.print(table)
+    if len(tasks) > _LISTED:
+        typer.echo(f"… and {len(tasks) - _LISTED:,} more")
+    tried = sum(bool(results[task.id].info.get("candidates")) for task in tasks)
+    typer.echo(f"{tried:,} of {len(tasks):,} tasks have a candidate")
 
 
 def score_json(score: ArcScore) -> str:
