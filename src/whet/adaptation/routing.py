@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from whet.adaptation.slot_products import SlotProducts
 
 
-_FEW_ROWS = 256  # that one thread is done with at once
+_FEW_ROWS = 128
 
 
 class Routing:
@@ -140,11 +140,18 @@ class Routing:
     def _compiles(self, like: Tensor) -> bool:
         import torch
 
+        return self._compiled and like.dtype == torch.float32
+
+    @cached_property
+    def _compiled(self) -> bool:
+        import torch
+
         from whet.models.threads import numba_is_there
 
-        plain = like.dtype == torch.float32 and like.device.type == "cpu"
+        if self.total < _FEW_ROWS:  # what one call costs counts more than how fast it is
+            return False
         # a slot is for one thread: with fewer slots than threads torch, which splits them, is faster
-        return plain and numba_is_there() and (len(self.rows) >= torch.get_num_threads() or self.total < _FEW_ROWS)
+        return self._device.type == "cpu" and len(self.rows) >= torch.get_num_threads() and numba_is_there()
 
     @cached_property
     def _products(self) -> SlotProducts:

@@ -15,6 +15,8 @@ from torch.nn.functional import silu
 
 from whet.models.threads import NUMBERS_A_THREAD, in_threads, numba_is_there
 
+_FEW_NUMBERS = 2**14  # for fewer the cost of a call counts, and torch's is lower
+
 
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
     """`silu(gate) · up` of equal shapes."""
@@ -125,9 +127,9 @@ def cross_entropy_(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _compiles(*tensors: Tensor) -> bool:
-    return numba_is_there() and all(
-        x.dtype == torch.float32 and x.device.type == "cpu" and x.is_contiguous() for x in tensors
-    )
+    if tensors[0].numel() < _FEW_NUMBERS or not numba_is_there():
+        return False
+    return all(x.dtype == torch.float32 and x.device.type == "cpu" and x.is_contiguous() for x in tensors)
 
 
 def _sweep(name: str, *tensors: Tensor, constants: tuple[Any, ...] = (), flat: bool = True) -> None:
@@ -143,8 +145,11 @@ def _sweep(name: str, *tensors: Tensor, constants: tuple[Any, ...] = (), flat: b
 
     arrays = [(x.view(-1, x.shape[-1]) if flat and x.ndim > 2 else x).detach().numpy() for x in tensors]
     constants = tuple(np.float32(given) if isinstance(given, float) else given for given in constants)
-    rows = len(arrays[0])
+    kernel, rows = getattr(compiled, name), len(arrays[0])
     threads = min(torch.get_num_threads(), 1 + tensors[0].numel() // NUMBERS_A_THREAD, rows)
+    if threads <= 1:
+        kernel(*arrays, *constants)
+        return
     size = ceil(rows / threads)
     parts = [(*(array[begin : begin + size] for array in arrays), *constants) for begin in range(0, rows, size)]
-    in_threads(getattr(compiled, name), parts)
+    in_threads(kernel, parts)
