@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from whet.adaptation import BiasNormConfig, LoraConfig, PrefixConfig, PromptConfig, VectorConfig
+from whet.adaptation import BiasNormConfig, FullConfig, LoraConfig, PrefixConfig, PromptConfig, VectorConfig
 from whet.adaptation.forms import Form
 
 _TRIED: Mapping[str, tuple[Callable[[], Form], tuple[float, ...]]] = {
@@ -21,6 +21,7 @@ _TRIED: Mapping[str, tuple[Callable[[], Form], tuple[float, ...]]] = {
     "prompt of 20": (lambda: PromptConfig(num_virtual_tokens=20), (1e-2, 3e-2, 1e-1)),
     "prefix of 20": (lambda: PrefixConfig(num_virtual_tokens=20), (1e-2, 3e-2, 1e-1)),
     "vector": (VectorConfig, (1e-2, 3e-2, 1e-1, 3e-1)),
+    "full": (FullConfig, (1e-4, 3e-4, 1e-3)),
 }
 
 FORMS: Mapping[str, Callable[[], Form]] = {name: form for name, (form, _) in _TRIED.items()}

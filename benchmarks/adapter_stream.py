@@ -4,8 +4,7 @@
 
 DATA and the memory are those of `language_textmix.py`; the memory is only read. The stream is cut from `test`
 documents, and thresholds are calibrated on one from `validation`. The run logs every finished part in `--work` and goes
-on from there when it is called again; at the end, or with `--draw` at once, the log is made into the JSON, the figure
-and the tables of the page.
+on from there when it is called again; at the end the log is made into the JSON, the figure and the tables of the page.
 """
 
 from __future__ import annotations
@@ -14,10 +13,12 @@ import argparse
 import itertools
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from adapter_stream_choice import choose
 from adapter_stream_lab import Lab, Log, single_thread
 from adapter_stream_pictures import draw, tables
 from adapter_stream_policy import Step, pairs_at_distances, simulate
@@ -27,6 +28,7 @@ from adapter_stream_timing import time_engine
 from selection_theory_pictures import fill
 from selection_theory_statistics import Row
 
+from whet.adaptation import GuardConfig
 from whet.config import EngineConfig
 from whet.engine import Engine
 from whet.evaluation.files import write_atomically
@@ -39,7 +41,7 @@ STREAMS: dict[str, dict[str, int]] = {
     "test": {"topics": 3, "passages": 5, "restated": 100, "again": 55},
 }
 THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
-MERGED = (5, 10)
+MERGED = 5
 MERGED_THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
 LEVELS = (0.5, 0.75, 0.9)
 """Shares of the gain that calibration is asked to keep."""
@@ -56,6 +58,7 @@ SETTINGS: dict[str, Any] = {
     "model": WHET_BASE, "streams": STREAMS, "thresholds": THRESHOLDS, "merged": MERGED,
     "merged thresholds": MERGED_THRESHOLDS, "levels": LEVELS, "least gain": LEAST_GAIN, "bands": BANDS,
     "warm bands": WARM_BANDS, "warm each": WARM_EACH, "counts": COUNTS, "timed": TIMED,
+    "guard": asdict(GuardConfig()),
 }  # fmt: skip
 
 
@@ -69,16 +72,11 @@ def open_lab(name: str, data: Path, engine: Engine, log: Log, work: Path, limit:
     return Lab(engine, asks, barred=barred, log=log, folder=work / "adapters" / name, name=name)
 
 
-def own_gain(lab: Lab, query: int) -> float:
-    """Bits per byte that a query's own adapter saves."""
-    return lab.base[query] - lab.bits(query, (query,))
-
-
 def warm_pairs(lab: Lab) -> list[tuple[int, int]]:
     """Queries of several distances to the nearest adapter of an earlier one, each with that one."""
-    nearest = []
+    nearest, kept = [], lab.kept
     for query in lab.firsts:
-        earlier = [other for other in lab.firsts if other < query and lab.kept[other]]
+        earlier = [other for other in lab.firsts if other < query and kept[other]]
         if earlier:
             other = max(earlier, key=lambda other: float(lab.cosines[query, other]))
             nearest.append((float(lab.cosines[query, other]), query, other))
@@ -91,32 +89,25 @@ def warm_pairs(lab: Lab) -> list[tuple[int, int]]:
 
 
 def measure(labs: dict[str, Lab], log: Log, work: Path) -> None:
-    """Everything that the report needs, the cheap and important first."""
-    for lab in labs.values():
-        lab.prepare()
-    test, validation = labs["test"], labs["validation"]
-    validation.score((i, (j,)) for i, j in calibration_plan(validation))
-    for threshold in [*THRESHOLDS, *(row["threshold"] for row in calibrated(validation))]:
-        test.score((i, step.adapters) for i, step in served(test, threshold))
-    test.score((i, (j,)) for i, j in warm_pairs(test))
-    for threshold in MERGED_THRESHOLDS:
-        for k in MERGED:
-            test.score((i, step.adapters) for i, step in served(test, threshold, k))
+    """Train what the report needs, and time the engine; the report tries adapters on other queries as it goes."""
+    test = labs["test"]
+    test.prepare()
     if "seconds" not in log.values:
         log.put("seconds", time_engine(test, TIMED, work / "timed"))
     test.courses(warm_pairs(test), COUNTS)
+    labs["validation"].prepare()
 
 
-def served(lab: Lab, threshold: float | None, merge: int = 1) -> list[tuple[int, Step]]:
-    """The queries that a cache with this threshold serves."""
-    steps = simulate(lab.cosines, lab.kept, threshold, merge=merge)
-    return [(i, step) for i, step in enumerate(steps) if step.adapters]
+def steps_of(lab: Lab, threshold: float | None, merge: int = 1) -> list[Step]:
+    """What a cache with this threshold does with the stream."""
+    return simulate(lab.cosines, lab.kept, lambda *pair: lab.trial(*pair).serves, threshold, merge=merge)
 
 
 def calibration_plan(lab: Lab) -> list[tuple[int, int]]:
     """Pairs of queries whose own adapter gains something, at several distances."""
     pairs = pairs_at_distances(lab.cosines, lab.kept, bands=BANDS)
-    return [(i, j) for i, j in pairs if own_gain(lab, i) >= LEAST_GAIN * lab.base[i]]
+    base, own = lab.base, lab.own
+    return [(i, j) for i, j in pairs if base[i] - own[i] >= LEAST_GAIN * base[i]]
 
 
 def calibrated(lab: Lab) -> list[Row]:
@@ -129,12 +120,13 @@ def report(labs: dict[str, Lab], seconds: Row, unseen: set[str]) -> Row:
     """All numbers of the page."""
     test, validation = labs["test"], labs["validation"]
 
-    def outcome(threshold: float | None, merge: int = 1) -> Outcome:
-        steps = simulate(test.cosines, test.kept, threshold, merge=merge)
-        return Outcome(test, steps, LEAST_GAIN, seconds, merge=merge, caching=threshold is not None)
+    def outcome(threshold: float | None, merge: int = 1, lab: Lab = test) -> Outcome:
+        steps = steps_of(lab, threshold, merge)
+        return Outcome(lab, steps, LEAST_GAIN, seconds, merge=merge, caching=threshold is not None)
 
     asks = test.asks
-    policies = [{"name": f"{t:g}", "threshold": t, **outcome(t).row(unseen)} for t in THRESHOLDS]
+    outcomes = {t: outcome(t) for t in THRESHOLDS}
+    policies = [{"name": f"{t:g}", "threshold": t, **outcomes[t].row(unseen)} for t in THRESHOLDS]
     policies.append({"name": "always train", "threshold": None, **outcome(None).row(unseen)})
     policies.insert(0, {"name": "never train", "threshold": None, **outcome(None).row(unseen, never=True)})
     pairs = {"validation": calibration_plan(validation), "test": nearest_pairs(test)}
@@ -146,14 +138,14 @@ def report(labs: dict[str, Lab], seconds: Row, unseen: set[str]) -> Row:
             "domains": len({ask.domain for ask in asks}),
             "kinds": dict(Counter(ask.kind for ask in asks)),
             "different": len(test.firsts),
-            "rolled back": sum(not test.kept[i] for i in test.firsts),
+            "findings": dict(Counter(test.findings[i] for i in test.firsts)),
             "base bits": float(np.mean(test.base)),
         },
         "policies": policies,
+        "choice": choose(outcomes, lambda threshold: outcome(threshold, lab=validation)),
         "merging": [
-            {"threshold": t, "merged": k, **merging(outcome(t), outcome(t, k), unseen)}
+            {"threshold": t, "merged": MERGED, **merging(outcomes[t], outcome(t, MERGED), unseen)}
             for t in MERGED_THRESHOLDS
-            for k in MERGED
         ],
         "bands": [
             {"low": v["low"], "high": v["high"], "validation": v, "test": t}
@@ -169,8 +161,9 @@ def report(labs: dict[str, Lab], seconds: Row, unseen: set[str]) -> Row:
 
 
 def nearest_pairs(lab: Lab) -> list[tuple[int, int]]:
-    """Each query that some threshold serves, with each adapter that serves it alone."""
-    found = {(i, step.adapters[0]): None for t in THRESHOLDS for i, step in served(lab, t)}
+    """Each query that some threshold finds an adapter for, with each of these adapters."""
+    steps = (pair for t in THRESHOLDS for pair in enumerate(steps_of(lab, t)))
+    found = {(i, step.adapters[0]): None for i, step in steps if step.adapters}
     return [(i, j) for i, j in found if lab.asks[i].kind != "again" and lab.kept[i]]
 
 
@@ -182,7 +175,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results" / "adapter_stream.json")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     parser.add_argument("--limit", type=int, help="only the first queries of each stream")
-    parser.add_argument("--draw", action="store_true", help="measure nothing; use what the log holds")
     args = parser.parse_args()
     single_thread()
     plain = json.loads(json.dumps({**SETTINGS, "limit": args.limit}))
@@ -190,11 +182,10 @@ def main() -> None:
     with Memory.open(args.memory) as memory:
         engine = Engine.from_pretrained(WHET_BASE, memory=memory, config=EngineConfig(reuse=None))
         labs = {name: open_lab(name, args.data, engine, log, args.work, args.limit) for name in STREAMS}
-        if not args.draw:
-            measure(labs, log, args.work)
-    domains = json.loads((args.data / "index.json").read_text())
-    unseen = {domain["domain"] for domain in domains if not domain["seen_by_base"]}
-    found = report(labs, log.values["seconds"], unseen)
+        measure(labs, log, args.work)
+        domains = json.loads((args.data / "index.json").read_text())
+        unseen = {domain["domain"] for domain in domains if not domain["seen_by_base"]}
+        found = report(labs, log.values["seconds"], unseen)
     write_atomically(args.json, json.dumps({**found, "config": plain}, indent=1))
     _, cosines, kept = calibration_pairs(labs["validation"], calibration_plan(labs["validation"]), LEAST_GAIN)
     draw(found, cosines, kept, args.docs / "cache_stream.png")

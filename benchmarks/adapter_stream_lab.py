@@ -1,11 +1,12 @@
-"""Training and scoring for a stream of queries; whatever has been done is on disk and not done again."""
+"""Training, judging and scoring for a stream of queries; whatever has been done is on disk and not done again."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,17 +16,29 @@ from adapter_stream_queries import Ask
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from whet import adaptation
-from whet.adaptation import AdapterBank, LoraConfig, Trainer
-from whet.adaptation.trainer import Job
+from whet.adaptation import OBJECTIVES, AdapterBank, Guard, LoraConfig, Trainer
+from whet.adaptation.guard import Snapshots
 from whet.decoding import score_many, score_text
 from whet.engine import Engine
 from whet.memory import merge_lora, merge_weights
 from whet.types import Example
 
 TOGETHER = 16
-"""Adapters that are trained or scored in the same passes."""
+"""Adapters that are trained in the same passes."""
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the adapters of others make of a query.
+
+    Attributes:
+        bits: per byte of its second half.
+        serves: whether the guard lets them answer.
+    """
+
+    bits: float
+    serves: bool
 
 
 class Log:
@@ -77,7 +90,7 @@ class Lab:
     ) -> None:
         self.engine, self.asks, self.log, self.folder, self.name = engine, asks, log, folder, name
         self._barred = barred
-        self._banks: dict[int, AdapterBank] = {}
+        self._guards: dict[int, Guard] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self.firsts = [number for number, ask in enumerate(asks) if ask.first == number]
         vectors = {i: engine.memory.embed([asks[i].query.text])[0].astype(np.float64) for i in self.firsts}
@@ -85,55 +98,57 @@ class Lab:
         self.cosines = np.clip(self.vectors @ self.vectors.T, -1, 1)
 
     def prepare(self) -> None:
-        """Score every query with the base model and with an adapter of its own, which the guard looks at."""
+        """Score every query with the base model, and with an adapter of its own as the guard leaves it."""
         for i in self.firsts:
             if self._key(i, "base") not in self.log.values:
                 query = self.asks[i].query
                 assert query.target is not None
                 score = score_text(self.engine.model, query.target, given=query.given)
                 self.log.put(self._key(i, "base"), score.bits_per_byte)
-        self._train([i for i in self.firsts if self._key(i, "kept") not in self.log.values])
-        self.score((i, (i,)) for i in self.firsts)
-
-    @property
-    def kept(self) -> list[bool]:
-        """For each query whether the guard keeps its own adapter."""
-        return [self.log.values[self._key(ask.first, "kept")] for ask in self.asks]
+        left = [i for i in self.firsts if self._key(i, "own") not in self.log.values]
+        for part in _parts(left, TOGETHER):
+            self._train(part)
 
     @property
     def base(self) -> list[float]:
         """Bits per byte of each query with the base model."""
         return [self.log.values[self._key(ask.first, "base")] for ask in self.asks]
 
-    def score(self, wanted: Iterable[tuple[int, tuple[int, ...]]]) -> None:
-        """Score queries with the adapters of others, several merged as the engine does; known scores are kept."""
-        pairs = {(self.asks[i].first, self._names(adapters)) for i, adapters in wanted}
-        left = sorted(pair for pair in pairs if self._key(*pair) not in self.log.values)
-        left.sort(key=lambda pair: len(pair[1]))
-        for merged, group in groupby(left, key=lambda pair: len(pair[1])):
-            bank = self._bank(merged)
-            for part in _parts(group, bank.slots):
-                for slot, (i, adapters) in enumerate(part):
-                    self._fill(bank, slot, i, adapters)
-                for pair, bits in zip(part, self._bits(bank, [i for i, _ in part]), strict=True):
-                    self.log.put(self._key(*pair), bits)
+    @property
+    def own(self) -> list[float]:
+        """Bits per byte of each query with its own adapter, whether the guard keeps that or not."""
+        return [self.log.values[self._key(ask.first, "own")][0] for ask in self.asks]
 
-    def bits(self, query: int, adapters: tuple[int, ...]) -> float:
-        """Bits per byte of a query with these adapters, that `score` was asked for."""
-        return float(self.log.values[self._key(self.asks[query].first, self._names(adapters))])
+    @property
+    def findings(self) -> list[str]:
+        """For each query what the guard finds of its own adapter."""
+        return [self.log.values[self._key(ask.first, "own")][1] for ask in self.asks]
+
+    @property
+    def kept(self) -> list[bool]:
+        """For each query whether the guard keeps its own adapter, or an earlier state of it."""
+        return [finding != "rolled_back" for finding in self.findings]
+
+    def trial(self, query: int, adapters: tuple[int, ...]) -> Trial:
+        """Try the adapters of other queries, several merged as the engine does; measured when first asked for."""
+        first = self.asks[query].first
+        key = self._key(first, "with " + " ".join(str(self.asks[other].first) for other in adapters))
+        if key not in self.log.values:
+            guard = self._guard(len(adapters))
+            self._fill(guard.bank, first, adapters)
+            report = guard.judge(self.asks[first].query.given)
+            self.log.put(key, [*self._bits(guard.bank, [first]), report.status != "rolled_back"])
+        return Trial(*self.log.values[key])
 
     def courses(self, pairs: Sequence[tuple[int, int]], counts: Sequence[int]) -> None:
         """Train for queries afresh and from the adapter of another; score after these numbers of steps and at the end.
 
-        Afresh, the end is the query's own adapter, which `prepare` has scored.
+        The guard has no say in it.
         """
         for part in _parts((p for p in pairs if self._key(p[0], f"from {p[1]}") not in self.log.values), TOGETHER):
             queries = [i for i, _ in part]
-            afresh = self._course(queries, [None] * len(part), list(zip((0, *counts), counts, strict=False)))
-            afresh.append([self.bits(i, (i,)) for i in queries])
-            started = self._course(
-                queries, [other for _, other in part], list(zip((0, *counts), (*counts, None), strict=True))
-            )
+            afresh = self._course(queries, [None] * len(part), counts)
+            started = self._course(queries, [other for _, other in part], counts)
             for place, (i, other) in enumerate(part):
                 found = {"afresh": [row[place] for row in afresh], "from": [row[place] for row in started]}
                 self.log.put(self._key(i, f"from {other}"), found)
@@ -154,42 +169,40 @@ class Lab:
         return self.engine.pick(candidates).examples
 
     def _train(self, queries: Sequence[int]) -> None:
-        config, model = self.engine.config, self.engine.model
-        trainer = Trainer(model, self._bank(1), config.train)
-        checking = self.engine.bank
-        held_out: list[Example | None] = []
-
-        def jobs() -> Iterator[Job]:
-            for i in queries:
-                examples, held = adaptation.hold_out(self.picks(i))
-                held_out.append(held)
-                yield Job(examples, config.seed)
-
-        for done in trainer.run_jobs(jobs()):
-            i, held = queries[done.job], held_out[done.job]
-            checking.load(0, done.tensors)
-            status = "kept"
-            if held is not None:
-                status = adaptation.check(model, checking, 0, held, trainer.objective).status
+        """Train the own adapters of at most so many queries as are trained together, and judge them."""
+        config, guard = self.engine.config, self._guard(1)
+        bank = guard.bank
+        lessons = {slot: self.picks(i) for slot, i in enumerate(queries)}
+        places: dict[int, Mapping[int, int]] = {}
+        for slot, examples in lessons.items():
+            bank.reset(slot, seed=config.seed)
+            into = range(TOGETHER + slot, bank.slots, TOGETHER)
+            places |= guard.snapshots(len(examples), into, slot=slot).places
+        snapshots = Snapshots(bank, places)
+        traces = Trainer(self.engine.model, bank, config.train).run(lessons, leave=snapshots)
+        findings = [
+            guard.judge(
+                self.asks[i].query.given, slot=slot, learnt=lessons[slot], trace=traces[slot], snapshots=snapshots
+            ).status
+            for slot, i in enumerate(queries)
+        ]
+        for slot, (i, *found) in enumerate(zip(queries, self._bits(bank, queries), findings, strict=True)):
             draft = self.folder / ".draft"
-            save_file(done.tensors, draft)
+            save_file(bank.tensors(slot), draft)
             draft.replace(self._file(i))
-            self.log.put(self._key(i, "kept"), status == "kept")
+            self.log.put(self._key(i, "own"), found)
 
-    def _course(
-        self, queries: Sequence[int], starts: Sequence[int | None], stretches: Sequence[tuple[int, int | None]]
-    ) -> list[list[float]]:
-        """Bits per byte of all queries after each stretch of their steps."""
-        bank, config = self._bank(1), self.engine.config
+    def _course(self, queries: Sequence[int], starts: Sequence[int | None], counts: Sequence[int]) -> list[list[float]]:
+        """Bits per byte of all queries after each of these numbers of steps and at the end."""
+        bank, config = self._guard(1).bank, self.engine.config
         trainer = Trainer(self.engine.model, bank, config.train)
-        lessons = [adaptation.hold_out(self.picks(i))[0] for i in queries]
+        lessons = [self.picks(i) for i in queries]
         for slot, start in enumerate(starts):
-            if start is None:
-                bank.reset(slot, seed=config.seed)
-            else:
+            bank.reset(slot, seed=config.seed)
+            if start is not None:
                 bank.load(slot, self.adapter(start))
         scores = []
-        for begin, end in stretches:
+        for begin, end in pairwise((0, *counts, None)):
             trainer.run({slot: lesson[begin:end] for slot, lesson in enumerate(lessons)})
             scores.append(self._bits(bank, queries))
         return scores
@@ -200,28 +213,27 @@ class Lab:
         scores = score_many(self.engine.model, targets, given=given, bank=bank, slots=range(len(asked)))
         return [score.bits_per_byte for score in scores]
 
-    def _fill(self, bank: AdapterBank, slot: int, query: int, adapters: tuple[int, ...]) -> None:
+    def _fill(self, bank: AdapterBank, query: int, adapters: tuple[int, ...]) -> None:
+        """Put these adapters into slot 0, merged by their distances to the query."""
         if len(adapters) == 1:
-            bank.load(slot, self.adapter(adapters[0]))
+            bank.load(0, self.adapter(adapters[0]))
             return
-        bound = self._bank(1).bound
+        bound = self._guard(1).bank.bound
         weights = merge_weights([self.cosines[query, other] for other in adapters], tau=0.0)
-        bank.load_peft(slot, *merge_lora([bound.to_peft(self.adapter(other)) for other in adapters], weights))
+        bank.load_peft(0, *merge_lora([bound.to_peft(self.adapter(other)) for other in adapters], weights))
 
-    def _bank(self, merged: int) -> AdapterBank:
-        """Slots wide enough for so many adapters side by side."""
-        if merged not in self._banks:
-            lora = self.engine.config.lora
-            form = LoraConfig(r=lora.r * merged, lora_alpha=lora.lora_alpha * merged)
-            self._banks[merged] = AdapterBank(self.engine.model.module, form, slots=TOGETHER)
-        return self._banks[merged]
+    def _guard(self, merged: int) -> Guard:
+        """The guard of a bank that is wide enough for so many adapters side by side."""
+        if merged not in self._guards:
+            model, config = self.engine.model, self.engine.config
+            form = LoraConfig(r=config.lora.r * merged, lora_alpha=config.lora.lora_alpha * merged)
+            slots = TOGETHER * (1 + len(config.tolerances.snapshots)) if merged == 1 else 1
+            bank = AdapterBank(model.module, form, slots=slots)
+            self._guards[merged] = Guard(model, bank, OBJECTIVES[config.train.objective](), config.tolerances)
+        return self._guards[merged]
 
-    def _names(self, adapters: Iterable[int]) -> tuple[int, ...]:
-        return tuple(self.asks[other].first for other in adapters)
-
-    def _key(self, query: int, what: str | tuple[int, ...]) -> str:
-        how = what if isinstance(what, str) else "with " + " ".join(map(str, what))
-        return f"{self.name} {query} {how}"
+    def _key(self, query: int, what: str) -> str:
+        return f"{self.name} {query} {what}"
 
     def _file(self, query: int) -> Path:
         return self.folder / f"{query}.safetensors"

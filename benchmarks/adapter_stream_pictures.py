@@ -31,13 +31,13 @@ def draw(found: Row, cosines: Column, kept: Column, path: Path) -> None:
 
 def _policies(axes: Axes, found: Row, name: str) -> None:
     rows = [row for row in found["policies"] if row["threshold"] is not None]
-    x = [_time(found, row, name) for row in rows]
+    x = [row[name]["time"] for row in rows]
     y = np.array([row[name]["value"] for row in rows])
     ends = np.array([row[name]["ci95"] or (row[name]["value"],) * 2 for row in rows]).T
     axes.fill_between(x, ends[0], ends[1], color=BLUE, alpha=0.12, linewidth=0)
     axes.plot(x, y, "o-", ms=4, color=BLUE, linewidth=1.2, label="by threshold")
     for place, (time, value, row) in enumerate(zip(x, y, rows, strict=True)):
-        if row["threshold"] in (0.0, 0.4, 0.6, 0.8, 1.0):
+        if name == "unseen" and row["threshold"] in (0.0, 0.4, 0.6, 0.8, 1.0):  # on seen ones they lie too close
             shift = (4, 5) if place % 2 else (4, 4)
             axes.annotate(f"{row['threshold']:g}", (time, value), shift, textcoords="offset points", fontsize=8)
     always = next(row for row in found["policies"] if row["name"] == "always train")
@@ -48,25 +48,24 @@ def _policies(axes: Axes, found: Row, name: str) -> None:
     axes.margins(y=0.12)
 
 
-def _time(found: Row, row: Row, name: str) -> float:
-    """In per cent of always training, of these queries."""
-    seconds = found["seconds"]
-    always, hits = ready(seconds["train"], cached=False), row[name]["hits"]
-    return float(100 * (hits * ready(seconds["hit 1"]) + (1 - hits) * ready(seconds["train"])) / always)
-
-
 def _shares(axes: Axes, found: Row, cosines: Column, kept: Column) -> None:
     shown = np.clip(kept, -0.5, 1.5)
     axes.scatter(cosines, shown, s=8, color=GREY, alpha=0.5, linewidths=0, label="pair of queries")
     fitted = IsotonicRegression().fit(cosines, kept)
     axes.plot(fitted.X_thresholds_, fitted.y_thresholds_, color=BLUE, linewidth=1.4, label="fit")
-    for row in found["promise"]:
+    for place, row in enumerate(found["promise"]):
         if row["threshold"] is not None:
             axes.axvline(row["threshold"], color=ORANGE, linewidth=0.8, linestyle="--")
-            axes.annotate(f"{row['level']:g}", (row["threshold"], -0.5), (2, 0), textcoords="offset points", fontsize=8)
+            axes.annotate(
+                f"{row['level']:g}",
+                (row["threshold"], 1.4 - 0.15 * place),
+                (2, 0),
+                textcoords="offset points",
+                fontsize=8,
+            )
     axes.axhline(1, color=GREY, linewidth=0.8)
     axes.set(title="share of the gain kept\nvalidation, cut at −0.5 and 1.5", xlabel="cosine of the two queries")
-    axes.legend(frameon=False, loc="center right", fontsize=8)
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
 
 
 def tables(found: Row) -> dict[str, str]:
@@ -74,6 +73,7 @@ def tables(found: Row) -> dict[str, str]:
     return {
         "run": _run(found),
         "policies": _policy_table(found["policies"]),
+        "choice": _choice(found["choice"]),
         "merging": _merging(found["merging"]),
         "bands": _bands(found["bands"]),
         "promise": _promise(found["promise"]),
@@ -84,12 +84,12 @@ def tables(found: Row) -> dict[str, str]:
 
 def _run(found: Row) -> str:
     stream = found["stream"]
-    kinds = stream["kinds"]
+    kinds, findings = stream["kinds"], stream["findings"]
     return (
         f"**{stream['queries']} test queries on {stream['topics']} topics of {stream['domains']} domains: "
         f"{kinds['new']} passages, {kinds['restated']} moved passages, {kinds['again']} exact repeats; base model "
-        f"{stream['base bits']:.3f} bits per byte. The guard rolled {stream['rolled back']} of "
-        f"{stream['different']} adapters back.**"
+        f"{stream['base bits']:.3f} bits per byte. Of {stream['different']} adapters the guard rolled "
+        f"{findings.get('rolled_back', 0)} back and took {findings.get('stepped_back', 0)} to half of their steps.**"
     )
 
 
@@ -98,6 +98,7 @@ def _policy_table(rows: list[Row]) -> str:
         [
             row["name"],
             f"{100 * row['hits']:.0f}",
+            f"{100 * row['refused']:.0f}",
             f"{row['bits']:.3f}",
             *(_cell(row[name], 1) for name in UNIONS),
             _cell(row["all"]["minus always"], 1, sign=True),
@@ -106,8 +107,24 @@ def _policy_table(rows: list[Row]) -> str:
         ]
         for row in rows
     ]
-    heads = ["threshold", "hits, %", "bits per byte", "% of base, all", "seen", "unseen"]
+    heads = ["threshold", "hits, %", "refused, %", "bits per byte", "% of base, all", "seen", "unseen"]
     return _markdown([*heads, "minus always, all", "gain kept, %", "time, % of always"], body)
+
+
+def _choice(found: Row) -> str:
+    body = [
+        [
+            f"{row['threshold']:g}",
+            *(
+                f"{100 * row[half]['hits']:.0f}" if key == "hits" else _cell(row[half][key], 0)
+                for half in ("choosing", "confirming")
+                for key in ("hits", "gain kept", "time")
+            ),
+        ]
+        for row in found["rows"]
+    ]
+    heads = [f"{key}, {half}" for half in ("choosing", "confirming") for key in ("hits, %", "gain kept, %", "time, %")]
+    return _markdown(["threshold", *heads], body)
 
 
 def _merging(rows: list[Row]) -> str:
@@ -172,7 +189,6 @@ def _seconds(seconds: Row) -> str:
         ("train", "trained and remembered"),
         ("hit 1", "hit"),
         ("hit 5", "hit, 5 merged"),
-        ("hit 10", "hit, 10 merged"),
     ):
         cells = [f"{seconds[name][phase]:.3f}" if phase in seconds[name] else "" for phase in phases]
         body.append([label, *cells, f"{ready(seconds[name]):.2f}"])

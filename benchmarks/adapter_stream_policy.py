@@ -1,9 +1,9 @@
-"""What a cache with a threshold does with a stream, query by query; nothing is trained or scored here."""
+"""What a cache with a threshold does with a stream, query by query, when it is known what the guard finds."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,21 +18,28 @@ class Step:
     """What happens to a query.
 
     Attributes:
-        adapters: numbers of the queries whose adapters serve it, nearest first; none: it trains its own.
-        nearest: cosine to the nearest query with an adapter in the cache, whether it serves or not; None if the cache
-            is empty.
+        adapters: numbers of the queries whose adapters are near enough to serve it, nearest first.
+        serves: whether there are some and the guard lets them; otherwise the query trains its own.
     """
 
     adapters: tuple[int, ...]
-    nearest: float | None
+    serves: bool
 
 
-def simulate(cosines: NDArray[np.floating], kept: Sequence[bool], hit: float | None, *, merge: int = 1) -> list[Step]:
-    """Go through the stream: the nearest cached adapters serve, or one is trained and remembered if the guard keeps it.
+def simulate(
+    cosines: NDArray[np.floating],
+    kept: Sequence[bool],
+    serves: Callable[[int, tuple[int, ...]], bool],
+    hit: float | None,
+    *,
+    merge: int = 1,
+) -> list[Step]:
+    """Go through the stream: cached adapters serve, or one is trained; the guard can refuse either.
 
     Args:
         cosines: `(n, n)`, of all queries.
-        kept: for each query whether the guard keeps the adapter that is trained for it.
+        kept: for each query whether the guard keeps the adapter that is trained for it, so that it is remembered.
+        serves: whether the guard lets a query be served by these adapters.
         hit: cosine from which on an adapter serves; None: always train.
         merge: how many of the nearest adapters are merged where one serves.
     """
@@ -40,12 +47,10 @@ def simulate(cosines: NDArray[np.floating], kept: Sequence[bool], hit: float | N
     steps = []
     for query, row in enumerate(cosines):
         order = sorted(cached, key=lambda other: -row[other])  # stable: of equally near ones the oldest first
-        nearest = float(row[order[0]]) if order else None
-        if hit is not None and nearest is not None and nearest >= hit - _ROUNDING:
-            steps.append(Step(tuple(order[:merge]), nearest))
-            continue
-        steps.append(Step((), nearest))
-        if kept[query]:
+        near = hit is not None and bool(order) and float(row[order[0]]) >= hit - _ROUNDING
+        adapters = tuple(order[:merge]) if near else ()
+        steps.append(Step(adapters, near and serves(query, adapters)))
+        if not steps[-1].serves and kept[query]:
             cached.append(query)
     return steps
 

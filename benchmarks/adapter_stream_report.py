@@ -33,40 +33,49 @@ class Outcome:
     def __init__(
         self, lab: Lab, steps: Sequence[Step], least: float, seconds: Row, *, merge: int = 1, caching: bool = True
     ) -> None:
-        numbers = range(len(steps))
-        self.base = np.array(lab.base)
-        kept = lab.kept
-        self.own = np.array([lab.bits(i, (i,)) if kept[i] else self.base[i] for i in numbers])
+        self.base, kept = np.array(lab.base), lab.kept
+        self.own = np.where(kept, lab.own, self.base)
         self.bits = np.array(
-            [lab.bits(i, step.adapters) if step.adapters else self.own[i] for i, step in enumerate(steps)]
+            [lab.trial(i, step.adapters).bits if step.serves else self.own[i] for i, step in enumerate(steps)]
         )
-        self.hit = np.array([bool(step.adapters) for step in steps])
+        self.hit = np.array([step.serves for step in steps])
+        self.refused = np.array([bool(step.adapters) and not step.serves for step in steps])
         self.repeat = np.array([ask.kind == "again" for ask in lab.asks])
         self.gaining = self.base - self.own >= least * self.base
         self.topics = np.array([ask.topic for ask in lab.asks])
         self.domains = np.array([ask.domain for ask in lab.asks])
         always, miss = ready(seconds["train"], cached=False), ready(seconds["train"], cached=caching)
-        self.time = np.where(self.hit, ready(seconds[f"hit {merge}"]), miss) / always
+        served = seconds[f"hit {merge}"]
+        tried = served["cache"] - seconds["train"]["cache"] + served["guard"]  # what a refused hit costs besides
+        self.time = np.where(self.hit, ready(served), miss + tried * self.refused) / always
 
     def row(self, unseen: set[str], *, never: bool = False) -> Row:
         """Hits, quality and time, with intervals over topics; with `never`, those of the base model."""
         bits, time = (self.base, 0 * self.time) if never else (self.bits, self.time)
         found: Row = {
             "hits": float(self.hit.mean()),
+            "refused": float(self.refused.mean()),
             "bits": float(bits.mean()),
             "time": estimate(_mean, 100 * time, clusters=self.topics),
             "gain kept": self._ratio(bits, np.ones(len(bits), bool)),
-            "gain kept by hits": self._ratio(bits, self.hit),
             "hits that harm": _share(bits > self.base, self.hit),
         }
         for name, mask in unions(self.domains, unseen).items():
             ours, own, base, topics = bits[mask], self.own[mask], self.base[mask], self.topics[mask]
             found[name] = {
                 **estimate(percent, ours, base, clusters=topics),
-                "hits": float(self.hit[mask].mean()),
+                "time": float(100 * time[mask].mean()),
                 "minus always": estimate(percent_difference, ours, own, base, clusters=topics),
             }
         return found
+
+    def half(self, mask: Mask) -> Row:
+        """Hits, gain kept and time of some of the queries."""
+        return {
+            "hits": float(self.hit[mask].mean()),
+            "gain kept": self._ratio(self.bits, mask),
+            "time": estimate(_mean, 100 * self.time[mask], clusters=self.topics[mask]),
+        }
 
     def promise(self) -> Row:
         """What the hits keep of the gain, the repeats left out: their adapter is their own."""
@@ -94,8 +103,8 @@ def ready(seconds: Row, *, cached: bool = True) -> float:
 
 
 def merging(single: Outcome, merged: Outcome, unseen: set[str]) -> Row:
-    """Merged minus nearest alone in points of the base's bits, over the hits that are no repeats."""
-    served = single.hit & ~single.repeat
+    """Merged minus nearest alone in points of the base's bits, over the hits of either that are no repeats."""
+    served = (single.hit | merged.hit) & ~single.repeat
     found: Row = {"hits": int(served.sum())}
     for name, mask in unions(single.domains, unseen).items():
         part = served & mask
@@ -108,15 +117,15 @@ def calibration_pairs(
     lab: Lab, pairs: Sequence[tuple[int, int]], least: float
 ) -> tuple[list[tuple[int, int]], Column, Column]:
     """Of the pairs of a query with something to keep: the pairs, cosines and shares of the gain kept."""
-    base = lab.base
-    judged = [(i, j) for i, j in pairs if base[i] - lab.bits(i, (i,)) >= least * base[i]]
+    base, own = lab.base, lab.own
+    judged = [(i, j) for i, j in pairs if base[i] - own[i] >= least * base[i]]
     cosines = np.array([lab.cosines[i, j] for i, j in judged])
-    kept = np.array([(base[i] - lab.bits(i, (j,))) / (base[i] - lab.bits(i, (i,))) for i, j in judged])
+    kept = np.array([(base[i] - lab.trial(i, (j,)).bits) / (base[i] - own[i]) for i, j in judged])
     return judged, cosines, kept
 
 
 def by_band(lab: Lab, pairs: Sequence[tuple[int, int]], bands: Sequence[float], least: float) -> list[Row]:
-    """Share of the gain that another query's adapter keeps, by cosine."""
+    """Share of the gain that another query's adapter keeps by cosine, whatever the guard finds of it."""
     judged, cosines, kept = calibration_pairs(lab, pairs, least)
     topics = np.array([lab.asks[i].topic for i, _ in judged])
     document = np.array([lab.asks[i].document == lab.asks[j].document for i, j in judged])
@@ -148,7 +157,7 @@ def warm_starts(lab: Lab, pairs: Sequence[tuple[int, int]], bands: Sequence[floa
         before = np.array([base[i] for i, _ in inside])
         topics = np.array([lab.asks[i].topic for i, _ in inside])
         row: Row = {"low": low, "high": high, "queries": len(inside)}
-        as_it_is = np.array([lab.bits(i, (j,)) for i, j in inside])
+        as_it_is = np.array([lab.trial(i, (j,)).bits for i, j in inside])
         row["as it is"] = estimate(percent, as_it_is, before, clusters=topics)
         courses = [lab.course(i, j) for i, j in inside]
         ways = {way: np.array([course[way] for course in courses]) for way in ("afresh", "from")}

@@ -18,7 +18,7 @@ from whet.engine import Engine
 from whet.memory import AdapterCache, Provenance
 from whet.types import Answer
 
-MERGED = (1, 5, 10)
+MERGED = (1, 5)
 TOKENS = 64
 """Length of an answer, at most."""
 

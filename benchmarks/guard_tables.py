@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import NormalDist, fmean
 from typing import Any
 
+import numpy as np
 from guard_conditions import CONDITIONS
+from selection_theory_statistics import Column, estimate
 
 from whet.adaptation.guard import Finding, Gain, GuardConfig, decide
 
 Record = dict[str, Any]
-GAINS = (0.0, 0.005, 0.01, 0.02, 0.03, 0.05)
+GAINS = (0.0, 0.005, 0.015, 0.03, 0.05)
+CONFIDENCES = (0.95, 0.99)
 
 
 def answered(record: Record) -> float:
@@ -42,20 +45,32 @@ def counts(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def decided(record: Record, config: GuardConfig) -> Record:
-    """The record as it would be under other tolerances."""
+    """The record with what the guard decides under these tolerances."""
     findings = [
-        Finding(state["step"], Gain(**state["gain"]), state["canary"], state["safety"], state["kl"])
+        Finding(state["step"], _gain(state["gain"], record, config), state["canary"], state["safety"], state["kl"])
         for state in record["states"]
     ]
     chosen = decide(findings, config)
     if chosen is None:
         return {**record, "status": "rolled_back", "guarded": None}
-    return {**record, "status": "kept", "guarded": record["states"][findings.index(chosen)]["bits"]}
+    status = "kept" if chosen is findings[-1] else "stepped_back"
+    return {**record, "status": status, "guarded": record["states"][findings.index(chosen)]["bits"]}
 
 
-def tradeoff(records: Sequence[Record]) -> dict[str, dict[str, float]]:
+def _gain(seen: dict[str, float], record: Record, config: GuardConfig) -> Gain:
+    """The gain with its bound at another confidence than that which it was written down with."""
+    normal = NormalDist()
+    wider = normal.inv_cdf(config.confidence) / normal.inv_cdf(record["confidence"])
+    return Gain(**{**seen, "least": seen["mean"] - wider * (seen["mean"] - seen["least"])})
+
+
+def tradeoff(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
     """The goals under other tolerances; what is best here was not chosen here."""
-    configs = {f"gain={gain:g}": GuardConfig(gain=gain) for gain in GAINS}
+    configs = {
+        f"gain={gain:g}, confidence={confidence:g}": GuardConfig(gain=gain, confidence=confidence)
+        for confidence in CONFIDENCES
+        for gain in GAINS
+    }
     configs["prompt alone"] = GuardConfig(canary=float("inf"), kl=float("inf"))
     last = [{**record, "states": record["states"][-1:]} for record in records]
     return {
@@ -64,35 +79,54 @@ def tradeoff(records: Sequence[Record]) -> dict[str, dict[str, float]]:
     }
 
 
-def goals(records: Sequence[Record]) -> dict[str, float]:
-    """Share of the harm that is left, and of the good picks' gain that is kept, in bits and in percentages."""
+def goals(records: Sequence[Record]) -> dict[str, Any]:
+    """Share of the harm that is left, and of the good picks' gain that is kept, in bits and in percentages.
+
+    Each with a 95 % bootstrap interval over queries, as the cases of a query are alike.
+    """
     good = [record for record in records if record["condition"] == CONDITIONS[0]]
-    bits = counts(good)["bits_per_byte"]
-    bad = counts([record for record in records if record["condition"] != CONDITIONS[0]])
+    harmful = [
+        record for record in records if record["condition"] != CONDITIONS[0] and record["guardless"] > record["base"]
+    ]
+    left = np.array([float(answered(record) > record["base"]) for record in harmful])
+    base, guardless = (np.array([record[key] for record in good]) for key in ("base", "guardless"))
+    guarded = np.array([answered(record) for record in good])
     return {
-        "harm_left": bad["of_these_worse_with_guard"] / max(1, bad["worse_without_guard"]),
-        "gain_kept": (bits["base"] - bits["guarded"]) / (bits["base"] - bits["guardless"]),
-        "gain_kept_of_percentages": _kept_of_percentages(good),
+        "left": int(left.sum()),
+        "harmful": len(harmful),
+        "harm_left": estimate(_mean, left, clusters=np.array([record["id"] for record in harmful])),
+        "gain_kept": estimate(_ratio, base - guarded, base - guardless),
+        "gain_kept_of_percentages": estimate(_ratio, 1 - guarded / base, 1 - guardless / base),
     }
 
 
-def summary(records: Sequence[Record]) -> dict[str, Any]:
-    """The numbers of each condition and the goals."""
+def summary(records: Sequence[Record], seen: set[str]) -> dict[str, Any]:
+    """The numbers of each condition and the goals; these also apart for queries that were `seen` before, and others."""
     by = {name: [record for record in records if record["condition"] == name] for name in CONDITIONS}
     train, guard = (fmean(record[key] for record in records) for key in ("train_seconds", "guard_seconds"))
     return {
         "queries": len(by[CONDITIONS[0]]),
         "goals": {**goals(records), "more_time": guard / train},
+        "parts": {
+            name: {"queries": len(part) // len(CONDITIONS), **goals(part)}
+            for name, part in (
+                ("seen before", [record for record in records if record["id"] in seen]),
+                ("fresh", [record for record in records if record["id"] not in seen]),
+            )
+            if part
+        },
         "harmful": counts([record for name in CONDITIONS[1:] for record in by[name]]),
         "conditions": {name: counts(chosen) for name, chosen in by.items()},
         "tradeoff": tradeoff(records),
     }
 
 
-def _kept_of_percentages(records: Sequence[Record]) -> float:
-    """The share of the gain that is kept when each query's gain is a percentage of its own base."""
-    kept = sum(1 - answered(record) / float(record["base"]) for record in records)
-    return kept / sum(1 - float(record["guardless"]) / float(record["base"]) for record in records)
+def _mean(values: Column) -> float:
+    return float(values.mean())
+
+
+def _ratio(kept: Column, possible: Column) -> float:
+    return float(kept.sum() / possible.sum())
 
 
 def tables(result: dict[str, Any]) -> str:
@@ -113,17 +147,29 @@ def tables(result: dict[str, Any]) -> str:
             *(f"{bits[key]:.3f}" for key in ("base", "guardless", "guarded")),
         ]
         lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
-    reached, bad = result["goals"], result["harmful"]
+    parts = {**result["parts"], "all": {"queries": result["queries"], **result["goals"]}}
     lines += [
         "",
-        f"harm left: {bad['of_these_worse_with_guard']} of {bad['worse_without_guard']} ({reached['harm_left']:.1%})",
-        f"gain of good picks kept: {reached['gain_kept']:.1%} of the bits, "
-        f"{reached['gain_kept_of_percentages']:.1%} of the percentages",
-        f"more time: {reached['more_time']:.1%} of the time to train",
+        f"more time: {result['goals']['more_time']:.1%} of the time to train",
+        "",
+        "| queries | harmful cases | left | harm left | gain kept, of the bits | of the percentages |",
+        "|" + "---|" * 6,
+        *(
+            f"| {name}: {row['queries']} | {row['harmful']} | {row['left']} | {_goals(row)} |"
+            for name, row in parts.items()
+        ),
         "",
         "| tolerances | harm left | gain kept, of the bits | of the percentages |",
         "|---|---|---|---|",
+        *(f"| {name} | {_goals(row)} |" for name, row in result["tradeoff"].items()),
     ]
-    for name, row in result["tradeoff"].items():
-        lines.append(f"| {name} | " + " | ".join(f"{value:.1%}" for value in row.values()) + " |")
     return "\n".join(lines)
+
+
+def _goals(row: dict[str, Any]) -> str:
+    return " | ".join(_percent(row[key]) for key in ("harm_left", "gain_kept", "gain_kept_of_percentages"))
+
+
+def _percent(found: dict[str, Any]) -> str:
+    ends = "–".join(f"{100 * end:.1f}" for end in found["ci95"] or ())
+    return f"{found['value']:.1%}" + (f" ({ends})" if ends else "")

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from guard_conditions import CONDITIONS, Lessons, conditions
-from guard_tables import summary, tables
+from guard_tables import decided, summary, tables
 from rich.progress import track
 
 from whet.adaptation import AdapterBank, TrainConfig, Trainer
@@ -84,17 +84,14 @@ class Bench:
         trained = time.process_time()
         guardless = self._score(query, 0)
         halfway = {step: self._score(query, place) for step, place in snapshots.taken(0).items()}
-        findings, _ = self.guard.inspect(query.given, trace=trace, snapshots=snapshots)
         judging = time.process_time()
-        report = self.guard.judge(query.given, learnt=examples, trace=trace, snapshots=snapshots)
+        findings, _ = self.guard.inspect(query.given, learnt=examples, trace=trace, snapshots=snapshots)
         judged = time.process_time()
         return {
             "guardless": guardless,
-            "status": report.status,
-            "step": report.step,
-            "guarded": None if report.status == "rolled_back" else self._score(query, 0),
             "train_seconds": trained - began,
             "guard_seconds": judged - judging,
+            "confidence": self.guard.config.confidence,
             "states": [{**asdict(found), "bits": halfway.get(found.step, guardless)} for found in findings],
         }
 
@@ -154,18 +151,21 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/guard_textmix.json"))
     parser.add_argument("--split", default="test")
     parser.add_argument("--limit", type=int, default=4, help="queries of a domain")
+    parser.add_argument(
+        "--seen", type=Path, help="a log: goals are also given apart for queries that it has, and others"
+    )
     parser.add_argument("--max-chars", type=int, default=1600, help="length that a text is cut at")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    records = measure(
-        args.data, args.memory, args.split, args.limit, args.max_chars, args.work / f"guard_{args.split}.jsonl"
-    )
+    log = args.work / f"guard_{args.split}.jsonl"
+    measured = measure(args.data, args.memory, args.split, args.limit, args.max_chars, log)
+    records = [decided(record, GuardConfig()) for record in measured]
     result = {
         "split": args.split,
         "queries_a_domain": args.limit,
         "max_chars": args.max_chars,
         "guard": asdict(GuardConfig()),
-        **summary(records),
+        **summary(records, {record["id"] for record in resume(args.seen)} if args.seen else set()),
     }
     write_atomically(args.json, json.dumps(result, indent=1) + "\n")
     print(tables(result))

@@ -3,41 +3,75 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whet.adaptation import LoraConfig, TrainConfig
+from whet.adaptation import OBJECTIVES, GuardConfig, LoraConfig, TrainConfig
+from whet.adaptation.objectives import TOO_LONG
 from whet.config import EngineConfig
 from whet.errors import InputError
+from whet.selection import SELECTORS
 
-loras = st.builds(
-    LoraConfig,
-    r=st.integers(1, 64),
-    lora_alpha=st.floats(0.1, 100),
-    target_modules=st.sampled_from(["all-linear", ("q_proj", "v_proj")]),
-    layers=st.none() | st.integers(1, 9) | st.floats(0.1, 0.9),
-)
-trainings = st.builds(TrainConfig, lr=st.floats(1e-6, 1), clip=st.none() | st.floats(0.1, 9))
-configs = st.builds(
-    EngineConfig,
-    selector=st.sampled_from(["sift", "nearest"]),
-    noise=st.floats(0, 9),
-    picks=st.integers(1, 99),
-    alpha=st.none() | st.floats(0.1, 1),
-    lora=loras,
-    train=trainings,
-    guard=st.booleans(),
-    reuse=st.none() | st.floats(0.1, 1),
-    seed=st.integers(0, 9),
+tolerance = st.floats(0, 9) | st.integers(0, 9) | st.just(float("inf"))
+KINDS = {
+    LoraConfig: {
+        "r": st.integers(1, 64),
+        "lora_alpha": st.floats(0.1, 100) | st.integers(1, 100),
+        "target_modules": st.just("all-linear") | st.lists(st.text(max_size=9), max_size=3).map(tuple),
+        "layers": st.none() | st.integers(1, 9) | st.floats(0.1, 0.9),
+        "use_rslora": st.booleans(),
+        "use_dora": st.booleans(),
+    },
+    TrainConfig: {
+        "lr": st.floats(1e-6, 1),
+        "objective": st.sampled_from(sorted(OBJECTIVES)),
+        "too_long": st.sampled_from(TOO_LONG),
+        "clip": st.none() | st.floats(0.1, 9) | st.integers(1, 9),
+        "reuse_gradients": st.booleans(),
+        "checkpointing": st.booleans(),
+    },
+    GuardConfig: {
+        "gain": tolerance,
+        "confidence": st.floats(0.5, 0.999),
+        "canary": tolerance,
+        "safety": tolerance,
+        "kl": tolerance,
+        "snapshots": st.lists(st.floats(0.01, 0.99), max_size=3).map(tuple),
+    },
+}
+configs = st.fixed_dictionaries(
+    {
+        "selector": st.sampled_from(sorted(SELECTORS)),
+        "noise": st.floats(0, 9) | st.integers(0, 9),
+        "picks": st.integers(1, 99),
+        "candidates": st.integers(1, 999),
+        "alpha": st.none() | st.floats(0.1, 1),
+        "lora": st.builds(LoraConfig, **KINDS[LoraConfig]),
+        "train": st.builds(TrainConfig, **KINDS[TrainConfig]),
+        "guard": st.booleans(),
+        "tolerances": st.builds(GuardConfig, **KINDS[GuardConfig]),
+        "reuse": st.floats(0.5, 1),
+        "warm": st.none() | st.floats(0.1, 0.5),
+        "merge": st.integers(1, 9),
+        "seed": st.integers(0, 2**63),
+    }
 )
 
 
 @given(configs)
-def test_there_and_back_they_are_equal(config: EngineConfig) -> None:
+def test_there_and_back_they_are_equal(given: dict[str, Any]) -> None:
+    config = EngineConfig(**given)
     assert EngineConfig.from_json(config.to_json()) == config
+    assert json.loads(json.dumps(config.recipe())) == config.recipe()
+    never = replace(config, reuse=None, warm=None)
+    assert EngineConfig.from_json(never.to_json()) == never
+    assert set(given) == {field.name for field in fields(EngineConfig)}  # so that no field is forgotten here
+    for kind, strategies in KINDS.items():
+        assert set(strategies) == {field.name for field in fields(kind)}
 
 
 def test_what_is_not_named_has_its_default() -> None:
@@ -60,6 +94,9 @@ def test_what_is_not_named_has_its_default() -> None:
         ({"alpha": "small"}, "give float | None"),
         ({"train": 3}, "train: 3 is no object with fields"),
         ({"lora": {"target_modules": ["q", 1]}}, "lora.target_modules[1]=1"),
+        ({"tolerances": {"snapshots": 0.5}}, "tolerances.snapshots=0.5"),
+        ({"tolerances": {"snapshots": [0.5, "end"]}}, 'tolerances.snapshots[1]="end"'),
+        ({"train": {"too_long": "skip"}}, "too_long='skip': give one of cut, split, refuse"),
         ({"train": {"lr": 0}}, "lr=0.0: the learning rate is a positive number"),
         ({"picks": 0}, "picks=0"),
         ([], "the settings: [] is no object"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from whet.adaptation import routing
 from whet.adaptation.kernels import Changed, add_low_rank, frozen_cross_entropy, low_rank_linears
 from whet.adaptation.routing import Routing
 
@@ -41,10 +40,9 @@ def test_low_rank_change_and_its_gradients(rows: list[int], view: bool) -> None:
 @pytest.mark.parametrize("layout", ["apart", "side by side", "one layer"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])  # float32 is compiled where numba is installed
 def test_linear_layers_with_low_rank_changes_and_their_gradients(
-    rows: list[int], before: bool, layout: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    rows: list[int], before: bool, layout: str, dtype: torch.dtype
 ) -> None:
     """Gradients are added to those that are there before."""
-    monkeypatch.setattr(routing, "_FEW_ROWS", 0)
     n, n_in, n_outs, scale = sum(rows), 4, (5, 3)[: 1 if layout == "one layer" else 2], 0.7
     weights = [random(n_out, n_in, seed=10 + n_out).to(dtype) for n_out in n_outs]
     biases = [random(n_outs[0], seed=5).to(dtype), None]

@@ -76,6 +76,15 @@ def test_settings_and_savings_are_shown_within_80_columns(whet: Whet, memory: Pa
     assert max(map(len, table.splitlines())) <= 80
 
 
+def test_a_default_that_is_best_is_shown_once(whet: Whet, memory: Path, found: list[dict], monkeypatch) -> None:
+    nothing = replace(FOUND, best=FOUND.default, gain=Saved(0.0, (0.0, 0.0)))
+    monkeypatch.setattr("whet.evaluation.tune", lambda *_, **__: nothing)
+    shown = whet("tune", "--memory", memory).stdout
+    assert "No trial saves more on the tuning half than the default settings" in shown
+    assert "best" not in shown.partition("No trial")[0]
+    assert not found
+
+
 def test_the_best_settings_are_written(whet: Whet, memory: Path, found: list[dict], tmp_path: Path) -> None:
     out = tmp_path / "new" / "best.json"
     assert whet("tune", "--memory", memory, "--out", out).exit_code == 0

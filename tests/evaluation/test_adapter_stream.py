@@ -13,8 +13,9 @@ import pytest
 import torch
 from fakes import HashEmbedder
 
-from whet.adaptation import LoraConfig, TrainConfig
+from whet.adaptation import GuardConfig, LoraConfig, TrainConfig
 from whet.config import EngineConfig
+from whet.decoding import Sampling, score_text
 from whet.engine import Engine
 from whet.memory import AdapterCache, Memory, Provenance
 from whet.memory.base import unit_rows
@@ -23,8 +24,9 @@ from whet.types import Example
 
 pytest.importorskip("matplotlib")
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from adapter_stream_choice import choose, every_second
 from adapter_stream_lab import Lab, Log
-from adapter_stream_policy import pairs_at_distances, simulate
+from adapter_stream_policy import Step, pairs_at_distances, simulate
 from adapter_stream_queries import SHORTEST, Ask, make_stream
 
 WORDS = ("cat", "dog", "bird", "fish", "horse", "mat", "door", "tree", "sea", "sat", "ran", "on", "the", "to", "saw")
@@ -94,6 +96,11 @@ def test_a_repeat_comes_after_its_passage_and_names_it(stream: list[Ask]) -> Non
             assert ask.first == number
 
 
+def serves(query: int, adapters: tuple[int, ...]) -> bool:
+    """A guard that refuses some."""
+    return (query + sum(adapters)) % 3 > 0
+
+
 @pytest.mark.parametrize("hit", [0.0, 0.4, 0.8, 1.0, None])
 @pytest.mark.parametrize("merge", [1, 3])
 def test_the_simulation_does_what_the_cache_on_disk_does(tmp_path: Path, hit: float | None, merge: int) -> None:
@@ -107,13 +114,11 @@ def test_the_simulation_does_what_the_cache_on_disk_does(tmp_path: Path, hit: fl
     found = []
     for query, vector in enumerate(vectors):
         looked = cache.lookup(vector, model="m", embedder="e", recipe={}, hit=hit, warm=None, k=merge)
-        if looked.kind == "hit":
-            found.append(tuple(made[one.id] for one in looked.neighbours))
-            continue
-        found.append(())
-        if kept[query]:
+        near = tuple(made[one.id] for one in looked.neighbours) if looked.kind == "hit" else ()
+        found.append(Step(near, bool(near) and serves(query, near)))
+        if not found[-1].serves and kept[query]:
             made[cache.add({}, {"w": torch.zeros(1)}, vector=vector, provenance=origin)] = query
-    assert [step.adapters for step in simulate(np.clip(unit @ unit.T, -1, 1), kept, hit, merge=merge)] == found
+    assert simulate(np.clip(unit @ unit.T, -1, 1), kept, serves, hit, merge=merge) == found
 
 
 def test_pairs_are_with_earlier_kept_adapters_and_hold_the_nearest_and_one_of_each_band() -> None:
@@ -136,6 +141,33 @@ def test_pairs_are_with_earlier_kept_adapters_and_hold_the_nearest_and_one_of_ea
             )
 
 
+class Kept:
+    """Stands for an outcome that keeps so much of the gain, in per cent, on each half of the topics."""
+
+    topics = np.array(["a", "b", "a", "c", "d"])
+
+    def __init__(self, choosing: float, confirming: float) -> None:
+        self.by_half = {True: choosing, False: confirming}
+
+    def half(self, mask: np.ndarray) -> dict[str, object]:
+        kept = self.by_half[bool(mask[0])]
+        return {"gain kept": {"value": kept, "ci95": (kept - 4, kept + 4)}}
+
+
+def test_the_default_is_the_smallest_threshold_from_which_on_all_keep_enough() -> None:
+    assert every_second(Kept.topics).tolist() == [True, False, True, True, False]
+
+    def chosen(tried: dict[float, Kept]) -> dict[str, tuple[float, bool]]:
+        found = choose(tried, lambda threshold: Kept(95 - threshold, 0))  # type: ignore[arg-type,return-value]
+        on = ("chosen on one half", "chosen on both halves")
+        return {name: (found[name]["threshold"], found[name]["confirmed"]) for name in on if name in found}
+
+    outcomes = {0.2: Kept(99, 99), 0.4: Kept(93, 99), 0.6: Kept(96, 94), 0.8: Kept(97, 98), 1.0: Kept(100, 99)}
+    assert chosen(outcomes) == {"chosen on one half": (0.6, False), "chosen on both halves": (0.8, False)}
+    assert chosen(outcomes | {0.6: Kept(96, 96)})["chosen on one half"] == (0.6, True)
+    assert chosen(outcomes | {1.0: Kept(93, 99)}) == {}
+
+
 def test_a_log_goes_on_without_a_torn_line_and_refuses_other_settings(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     Log(path, {"a": 1}).put("x", [1, 2])
@@ -153,7 +185,14 @@ def test_a_log_goes_on_without_a_torn_line_and_refuses_other_settings(tmp_path: 
 def engine(tmp_path: Path, tiny_llama: LanguageModel) -> Engine:
     memory = Memory.create(tmp_path / "m.whet", embedder=HashEmbedder())
     memory.add([Example(target=prose(seed, 30)) for seed in range(40)])
-    config = EngineConfig(picks=5, candidates=12, train=TrainConfig(lr=0.01), lora=LoraConfig(r=2), reuse=None, merge=1)
+    config = EngineConfig(
+        picks=5,
+        candidates=12,
+        train=TrainConfig(lr=0.01),
+        lora=LoraConfig(r=2),
+        tolerances=GuardConfig(gain=0.14, confidence=0.5, canary=9.0, kl=9.0),  # keeps some and refuses some
+        reuse=None,
+    )
     return Engine(tiny_llama, memory, config)
 
 
@@ -169,7 +208,7 @@ def test_courses_end_when_all_is_learnt_and_nothing_is_done_twice(
         course = lab.course(query, other)
         assert len(course["afresh"]) == len(course["from"]) == 3
         assert course["from"][0] != course["afresh"][0]
-    lab.courses([(5, 1)], (4,))  # all steps: one of five picks is held out
+    lab.courses([(5, 1)], (5,))  # all steps
     course = lab.course(5, 1)
     assert course["afresh"][0] == pytest.approx(course["afresh"][1], abs=1e-5)
     assert course["from"][0] == course["from"][1]
@@ -177,3 +216,35 @@ def test_courses_end_when_all_is_learnt_and_nothing_is_done_twice(
     lab.prepare()
     lab.courses([(5, 0), (4, 1)], (2, 4))
     assert log.path.stat().st_size == size
+
+
+@pytest.mark.parametrize("merge", [1, 3])
+def test_decisions_and_scores_are_those_of_the_engine(
+    engine: Engine, tmp_path: Path, stream: list[Ask], merge: int
+) -> None:
+    asks = [ask for ask in stream if ask.domain == "animals"]
+    first: dict[str, int] = {}
+    asks = [replace(ask, first=first.setdefault(ask.text, i)) for i, ask in enumerate(asks)]
+    lab = Lab(
+        engine, asks, barred=set(), log=Log(tmp_path / "log.jsonl", {}), folder=tmp_path / "adapters", name="test"
+    )
+    lab.prepare()
+    hit = float(np.quantile(lab.cosines[np.triu_indices(len(asks), 1)], 0.6))
+    steps = simulate(lab.cosines, lab.kept, lambda *pair: lab.trial(*pair).serves, hit, merge=merge)
+    assert {(bool(step.adapters), step.serves) for step in steps} == {(False, False), (True, False), (True, True)}
+    assert set(lab.kept) == {True, False}
+    real = Engine(engine.model, engine.memory, replace(engine.config, reuse=hit, merge=merge))
+    for i, (ask, step) in enumerate(zip(asks, steps, strict=True)):
+        served = real.recall.find(lab.vectors[i].astype(np.float32), real.bank)
+        assert (served.bank is not None) == bool(step.adapters)
+        if served.bank is not None:
+            with served.bank.using(0):
+                bits = score_text(engine.model, ask.query.target or "", given=ask.query.given).bits_per_byte
+            assert lab.trial(i, step.adapters).bits == pytest.approx(bits, abs=1e-4)
+        answer = real.answer(ask.query.given, sampling=Sampling(max_tokens=1))
+        assert answer.plan.rung == ("reuse" if step.serves else "adapt" if lab.kept[i] else "base")
+        if not step.serves:
+            assert answer.guard.status == lab.findings[i]
+            with real.bank.using(0):
+                bits = score_text(engine.model, ask.query.target or "", given=ask.query.given).bits_per_byte
+            assert lab.own[i] == pytest.approx(bits, abs=1e-4)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -39,8 +37,8 @@ def test_each_sequence_attends_to_itself(
     lengths: list[int], ahead: int, heads: int, compiled: bool, learn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attention, "_STRETCH", 2)
-    monkeypatch.setattr(attention, "_FEW_TOKENS", 0)
-    monkeypatch.setattr(sweeps, "_FEW_NUMBERS", 0 if compiled else sys.maxsize)
+    if not compiled:
+        monkeypatch.setattr(sweeps, "numba_is_there", lambda: False)
     keys = sum(lengths) + ahead * len(lengths)
     shapes = ((sum(lengths), 4, 6), (keys, heads, 6), (keys, heads, 6))
     ours, others = ([random(*shape, seed=n).requires_grad_(learn) for n, shape in enumerate(shapes)] for _ in range(2))
@@ -60,7 +58,8 @@ def test_each_sequence_attends_to_itself(
 def test_attention_with_rotary_positions_and_its_gradients_equal_those_of_torch(
     lengths: list[int], heads: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeps, "_FEW_NUMBERS", 0 if compiled else sys.maxsize)
+    if not compiled:
+        monkeypatch.setattr(sweeps, "numba_is_there", lambda: False)
     tokens, size = sum(lengths), 8
     shapes = ((tokens, 4, size), (tokens, heads, size), (tokens, heads, size))
     ours, others = ([random(*shape, seed=n).requires_grad_() for n, shape in enumerate(shapes)] for _ in range(2))

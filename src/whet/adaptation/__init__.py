@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from whet.adaptation.forms import BiasNormConfig, Form, FullConfig, LoraConfig, PrefixConfig, PromptConfig, VectorConfig
-from whet.adaptation.guard import Guard, GuardConfig, check, hold_out
+from whet.adaptation.guard import Guard, GuardConfig
 from whet.adaptation.objectives import OBJECTIVES, Objective
 from whet.adaptation.trainer import Done, Job, Trace, TrainConfig, Trainer
 
@@ -33,8 +33,6 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "VectorConfig",
-    "check",
-    "hold_out",
 ]
 
 _IMPORT_TORCH = {"AdapterBank": "bank", "HeadBank": "heads", "HeadConfig": "heads", "PooledEncoder": "features"}

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import torch
 
@@ -18,6 +19,7 @@ from whet.adaptation.forms.base import Active, Form
 from whet.adaptation.fused import hooked
 from whet.adaptation.routing import Routing
 from whet.errors import InputError
+from whet.models.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,10 +47,17 @@ class AdapterBank:
         self.slots = slots
         weight = next(module.parameters())
         self.device = weight.device
-        self._dtype = weight.dtype if weight.dtype in (torch.bfloat16, torch.float16) else torch.float32
-        self.weights = torch.zeros(slots, self.bound.layout.size, device=self.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        self._dtype = weight.dtype
+        # of a model in half precision adapters are kept and updated in float32, and compute as the model does
+        kept = torch.promote_types(weight.dtype, torch.float32)
+        self.weights = torch.zeros(slots, self.bound.layout.size, dtype=kept, device=self.device)
         self._rows = list(self.weights)
-        self._optimisers: dict[int, torch.optim.Optimizer] = {}
+        self._optimisers: dict[int, torch.optim.Optimizer] = {}  # several slots may share one
+        self._make: Callable[[list[Tensor]], torch.optim.Optimizer] | None = None
+        self._newest: torch.optim.Optimizer
+        self._first: tuple[int, Tensor] | None = None  # the last seed and its row: queries mostly have the same seed
         self._active = Active()
         self._attached = False
         self._routed: tuple[int, ...] = ()
@@ -59,7 +68,9 @@ class AdapterBank:
 
     def reset(self, slot: int, *, seed: int) -> None:
         """Give a slot fresh weights, which change nothing yet; they depend on the seed alone."""
-        self.load(slot, self.bound.fresh(torch.Generator().manual_seed(seed)))
+        if self._first is None or self._first[0] != seed:
+            self._first = seed, self.bound.layout.row(self.bound.fresh(torch.Generator().manual_seed(seed)))
+        self._put(slot, self._first[1])
 
     def load(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
         """Give a slot the weights of an adapter, by the names of the form's layout.
@@ -67,8 +78,7 @@ class AdapterBank:
         Raises:
             AdapterError: a tensor is missing, of another shape, or not finite.
         """
-        self.weights[slot].copy_(self.bound.layout.row(tensors))
-        self._optimisers.pop(slot, None)
+        self._put(slot, self.bound.layout.row(tensors))
 
     def tensors(self, slot: int) -> dict[str, Tensor]:
         """A copy of a slot's weights by name, on the CPU."""
@@ -130,7 +140,7 @@ class AdapterBank:
             )
         routing = Routing(rows, self.device)
         tensors = self._learning(tuple(slots)) if learn else self.bound.layout.views(self._gathered(slots))
-        if self._dtype != torch.float32:  # adapters are kept and updated in float32, and compute as the model does
+        if self._dtype != self.weights.dtype:
             tensors = {name: tensor.to(self._dtype) for name, tensor in tensors.items()}
         self._active.tensors = tensors
         self._active.routing, self._routed = routing, tuple(slots)
@@ -151,11 +161,12 @@ class AdapterBank:
         return self._active.routing
 
     def step(self, make: Callable[[list[Tensor]], torch.optim.Optimizer], *, clip: float | None = None) -> list[int]:
-        """Move the routed slots by the gradients that `backward` left, each with its own optimiser.
+        """Move the routed slots by the gradients that `backward` left, each with its own state of the optimiser.
 
         Args:
-            make: called with a list of one tensor, makes the optimiser of a slot that has none yet
-                (`lambda rows: torch.optim.Adam(rows, lr=0.003)`); its state lives until the slot is reset or loaded.
+            make: called with a list of tensors, one a slot, makes an optimiser that treats each for itself, as those of
+                torch do but LBFGS (`lambda rows: torch.optim.Adam(rows, lr=0.003)`). It is for slots that have none
+                yet; a slot's state in it lives until the slot is reset or loaded.
             clip: largest norm of a slot's gradient; longer ones are shortened to it.
 
         Returns:
@@ -164,25 +175,45 @@ class AdapterBank:
         norms = torch.linalg.vector_norm(self._gradients, dim=1)
         if clip is not None:
             self._gradients.mul_((clip / norms).clamp_(max=1.0)[:, None])
-        moved = []
-        for slot, gradient, norm in zip(self._routed, self._gradients, norms.tolist(), strict=True):
-            if not math.isfinite(norm):
-                continue
-            self.nudge(slot, gradient, make)
-            moved.append(slot)
-        return moved
+        found = zip(self._routed, self._gradients, norms.tolist(), strict=True)
+        moved = {slot: gradient for slot, gradient, norm in found if math.isfinite(norm)}
+        self._move(moved, make)
+        return list(moved)
 
     def gradient(self, place: int) -> Tensor:
         """A copy of the gradient that the last step of the slot routed at this place went along, `(size,)`."""
         return self._gradients[place].clone()
 
     def nudge(self, slot: int, gradient: Tensor, make: Callable[[list[Tensor]], torch.optim.Optimizer]) -> None:
-        """Move a slot along a given gradient `(size,)` with its own optimiser; see `step`."""
-        if slot not in self._optimisers:
-            self._optimisers[slot] = make([self._rows[slot]])
-        self._rows[slot].grad = gradient
-        self._optimisers[slot].step()
-        self._rows[slot].grad = None
+        """Move a slot along a given gradient `(size,)`; see `step`."""
+        self._move({slot: gradient}, make)
+
+    def _move(self, gradients: Mapping[int, Tensor], make: Callable[[list[Tensor]], torch.optim.Optimizer]) -> None:
+        """Move slots along their gradients `(size,)`; those that begin with an equal `make` share an optimiser."""
+        fresh = [slot for slot in gradients if slot not in self._optimisers]
+        if fresh:
+            rows = [self._rows[slot] for slot in fresh]
+            if self._make is not None and make == self._make:
+                self._newest.param_groups[0]["params"] += rows
+            else:
+                self._make, self._newest = make, make(rows)
+            self._optimisers.update(dict.fromkeys(fresh, self._newest))
+        for slot, gradient in gradients.items():
+            self._rows[slot].grad = gradient
+        for optimiser in {id(self._optimisers[slot]): self._optimisers[slot] for slot in gradients}.values():
+            optimiser.step()  # rows without a gradient stay as they are
+        for slot in gradients:
+            self._rows[slot].grad = None
+
+    def _put(self, slot: int, row: Tensor) -> None:
+        """Give a slot these weights `(size,)`, and no state of an optimiser."""
+        self.weights[slot].copy_(row)
+        optimiser = self._optimisers.pop(slot, None)
+        if optimiser is not None:
+            own = self._rows[slot]
+            optimiser.state.pop(own, None)
+            for group in optimiser.param_groups:
+                group["params"] = [each for each in group["params"] if each is not own]
 
     def _learning(self, slots: tuple[int, ...]) -> dict[str, Tensor]:
         """The tensors of these slots, with gradients of zero that lie in `_gradients`."""
@@ -193,8 +224,10 @@ class AdapterBank:
             return self._leaves
         leaves = self.bound.layout.views(rows)
         for name, gradient in self.bound.layout.views(gradients).items():
-            leaves[name] = leaves[name].detach().requires_grad_(True)
-            leaves[name].grad = gradient
+            leaf = leaves[name] = leaves[name].detach().requires_grad_(True)
+            leaf.grad = gradient
+            if len(slots) > 1:
+                _add_apart(leaf, gradient)
         # a copy of rows that lie apart is not kept: the slots go on without it
         self._place, self._leaves = (place if rows.data_ptr() == self._rows[slots[0]].data_ptr() else None), leaves
         return leaves
@@ -208,6 +241,24 @@ class AdapterBank:
 
     def _zeroed(self, slots: int) -> Tensor:
         if len(self._room) < slots:
-            self._room = torch.empty(slots, self.bound.layout.size, device=self.device)
+            self._room = self.weights.new_empty(slots, self.bound.layout.size)
         self._gradients = self._room[:slots].zero_()
         return self._gradients
+
+
+def _add_apart(leaf: Tensor, gradient: Tensor) -> None:
+    """Have autograd leave additions to this gradient to us: it warns of gradients whose rows lie apart."""
+    weak = ref(leaf)  # a hook that held its tensor would keep both alive
+
+    def before(found: Tensor | None) -> None:
+        own = weak()
+        if found is not None and own is not None:  # otherwise a kernel has added to the gradient by itself
+            own.grad = None
+
+    def after(own: Tensor) -> None:
+        if own.grad is not None and own.grad is not gradient:
+            gradient.add_(own.grad)
+            own.grad = gradient
+
+    leaf.register_hook(before)
+    leaf.register_post_accumulate_grad_hook(after)

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from whet.adaptation.slot_products import SlotProducts
 
 
-_FEW_ROWS = 128
-
-
 class Routing:
     """How many rows of a batch each slot has.
 
@@ -115,6 +112,8 @@ class Routing:
 
         if self._compiles(into):
             return self._products.outer(into, inner, x, scale)
+        if len(self.rows) == 1:
+            return into.baddbmm_(inner, x[None], alpha=scale)
         if self.equal:  # into its place at once would be slot by slot
             found = torch.bmm(inner, self._stacked(x))
         elif _groups(inner, x):
@@ -144,14 +143,9 @@ class Routing:
 
     @cached_property
     def _compiled(self) -> bool:
-        import torch
-
         from whet.models.threads import numba_is_there
 
-        if self.total < _FEW_ROWS:  # what one call costs counts more than how fast it is
-            return False
-        # a slot is for one thread: with fewer slots than threads torch, which splits them, is faster
-        return self._device.type == "cpu" and len(self.rows) >= torch.get_num_threads() and numba_is_there()
+        return self._device.type == "cpu" and numba_is_there()
 
     @cached_property
     def _products(self) -> SlotProducts:

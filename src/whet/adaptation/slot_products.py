@@ -27,46 +27,54 @@ class SlotProducts:
 
     def __init__(self, rows: Sequence[int]) -> None:
         self._starts = np.array([0, *accumulate(rows)])
+        self._threads = min(torch.get_num_threads(), 1 + sum(rows) // ROWS_A_THREAD)
 
     def shrink(self, matrices: Tensor, x: Tensor) -> Tensor:
         """`(rows, r)`."""
-        r = matrices.shape[1]
-        inner, x = x.new_empty(len(x), r), x.contiguous()
-        flat, stride = _flat(matrices)
-        self._run(compiled.shrink, inner.numpy(), flat, stride, r, x.detach().numpy())
+        _, r, n = matrices.shape
+        matrices, x = _readable(matrices), x.contiguous()
+        inner = x.new_empty(len(x), r)
+        given = inner.data_ptr(), r, matrices.data_ptr(), matrices.stride(0), r, x.data_ptr(), n
+        in_threads(compiled.shrink, given, self._by_rows)
         return inner
 
     def expand(self, y: Tensor, inner: Tensor, matrices: Tensor, scale: float) -> Tensor:
         """`y (rows, n)`, overwritten."""
-        flat, stride = _flat(matrices)
-        r = matrices.shape[1]
-        self._run(compiled.expand, y.detach().numpy(), inner.numpy(), flat, stride, r, np.float32(scale))
+        _, r, n = matrices.shape
+        matrices = _readable(matrices)
+        step, stride = inner.stride(0), matrices.stride(0)
+        given = y.data_ptr(), inner.data_ptr(), step, matrices.data_ptr(), stride, r, n, float(scale)
+        in_threads(compiled.expand, given, self._by_rows)
         return y
 
     def outer(self, into: Tensor, inner: Tensor, x: Tensor, scale: float) -> Tensor:
         """`into (slots, r, n)`, overwritten."""
-        flat, stride = _flat(into)
-        x = x.detach().contiguous()
-        self._run(compiled.outer, flat, stride, into.shape[1], inner.numpy(), x.numpy(), np.float32(scale))
+        _, r, n = into.shape
+        x = x.contiguous()
+        step, stride = inner.stride(0), into.stride(0)
+        given = into.data_ptr(), stride, r, inner.data_ptr(), step, x.data_ptr(), n, float(scale)
+        in_threads(compiled.outer, given, self._by_slots)
         return into
 
-    def _run(self, kernel: Any, *arguments: Any) -> None:
-        in_threads(kernel, [(*arguments, self._starts, first, last) for first, last in pairwise(self._shares)])
+    @cached_property
+    def _by_rows(self) -> list[tuple[Any, int, int]]:
+        """For each thread where its rows of each slot begin and end, and the slots."""
+        slots, total = len(self._starts) - 1, int(self._starts[-1])
+        if self._threads == 1:
+            return [(self._starts, 0, slots)]
+        borders = [total * part // self._threads for part in range(self._threads + 1)]
+        return [(np.clip(self._starts, *share), 0, slots) for share in pairwise(borders)]
 
     @cached_property
-    def _shares(self) -> list[int]:
-        """Slots at which each thread begins, and the end; about equally many rows each."""
+    def _by_slots(self) -> list[tuple[Any, int, int]]:
+        """For each thread its slots, with about equally many rows; a slot's sums are for one thread."""
         slots, total = len(self._starts) - 1, int(self._starts[-1])
-        threads = min(torch.get_num_threads(), slots, 1 + total // ROWS_A_THREAD)
+        threads = min(self._threads, slots)
         ideal = [total * part / threads for part in range(1, threads)]
-        return [0, *(int(np.abs(self._starts - rows).argmin()) for rows in ideal), slots]
+        borders = [0, *(int(np.abs(self._starts - rows).argmin()) for rows in ideal), slots]
+        return [(self._starts, *share) for share in pairwise(borders)]
 
 
-def _flat(matrices: Tensor) -> tuple[Any, int]:
-    """What lies in memory from the first number to the last of `matrices (slots, r, n)`, and where slots begin."""
-    slots, r, n = matrices.shape
-    if matrices.stride()[1:] != (n, 1):  # of one row or column any stride is right, and torch may say any
-        assert r == 1 or n == 1 or not matrices.is_leaf, "a gradient's place is as the bank makes it"
-        matrices = matrices.contiguous()
-    stride = matrices.stride(0)
-    return matrices.detach().as_strided(((slots - 1) * stride + r * n,), (1,)).numpy(), stride
+def _readable(matrices: Tensor) -> Tensor:
+    """`(slots, r, n)` with each slot's numbers end to end."""
+    return matrices if matrices.stride()[1:] == (matrices.shape[2], 1) else matrices.contiguous()

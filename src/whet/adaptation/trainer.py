@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from whet.adaptation.objectives import OBJECTIVES, Lesson, Objective
 from whet.adaptation.objectives.base import read_lessons
+from whet.adaptation.objectives.lengths import check_too_long
 from whet.adaptation.prefixes import Prefixes
 from whet.errors import InputError
 
@@ -32,6 +33,8 @@ class TrainConfig:
     Attributes:
         lr: learning rate of Adam, constant.
         objective: one of `OBJECTIVES`: learn `all` tokens of an example, its `completion` (the target) only, …
+        too_long: what to do with an example longer than the context: `cut` learns the part that there is room for,
+            `split` all of it in one step, read in stretches that each fit, and `refuse` raises an error.
         clip: largest norm of a gradient; longer ones are shortened to it. None leaves them as they are.
         reuse_gradients: when an example comes again right after itself, take every second step by the gradient of the
             step before (HullFT, arXiv 2605.30337): half the time for such steps, and not quite the same adapter.
@@ -41,6 +44,7 @@ class TrainConfig:
 
     lr: float = 3e-3
     objective: str = "all"
+    too_long: str = "cut"
     clip: float | None = None
     reuse_gradients: bool = False
     checkpointing: bool = False
@@ -50,6 +54,7 @@ class TrainConfig:
             raise InputError(f"lr={self.lr}: the learning rate is a positive number, such as 0.003.")
         if self.objective not in OBJECTIVES:
             raise InputError(f"objective={self.objective!r}: give one of {', '.join(OBJECTIVES)}.")
+        check_too_long(self.too_long)
         if self.clip is not None and not self.clip > 0:
             raise InputError(f"clip={self.clip}: give a positive number, or None not to clip.")
 
@@ -123,7 +128,7 @@ class Trainer:
         model: the frozen model.
         bank: slots on that model.
         config: how they are trained.
-        objective: what is minimised, where a name in the configuration does not say enough.
+        objective: what is minimised, where the name and `too_long` of the configuration do not say enough.
         prefixes: where to keep what the blocks below the adapters make of the examples, for adapters in the last
             blocks only; a store of its own if not given.
     """
@@ -140,7 +145,7 @@ class Trainer:
         self.model = model
         self.bank = bank
         self.config = config
-        self.objective = objective or OBJECTIVES[config.objective]()
+        self.objective = objective or OBJECTIVES[config.objective](too_long=config.too_long)
         first = bank.bound.first_block
         if prefixes is not None and prefixes.block != first:
             raise InputError(
@@ -163,7 +168,7 @@ class Trainer:
             leave: asked after each step with a slot and what happened to it; True ends the training of that slot.
 
         Raises:
-            InputError: an example has no target.
+            InputError: an example has no target, or is too long and was to be refused.
         """
         taken = 0
         with self.bank.attached():
@@ -182,7 +187,7 @@ class Trainer:
         A slot that is free takes the next job at once, so that short jobs do not wait for long ones.
 
         Raises:
-            InputError: an example has no target.
+            InputError: an example has no target, or is too long and was to be refused.
         """
         waiting = iter(enumerate(jobs))
         at_work: dict[int, tuple[int, _Course]] = {}

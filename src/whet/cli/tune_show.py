@@ -10,7 +10,7 @@ from rich.table import Table
 
 from whet.evaluation import Tuned
 from whet.evaluation.trials import params_of
-from whet.evaluation.tuning import Saved
+from whet.evaluation.tuning import Saved, Tried
 
 _NAMES = {
     "lr": "learning rate",
@@ -40,13 +40,20 @@ def print_tuned(tuned: Tuned) -> None:
     console.print(tuned.verdict())
 
 
+def _tried(tuned: Tuned) -> list[tuple[str, Tried]]:
+    """The settings that are compared, once if the default is the best."""
+    both = [("default", tuned.default), ("best", tuned.best)]
+    return both if tuned.best.config != tuned.default.config else both[:1]
+
+
 def _settings(tuned: Tuned) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("settings", "default", "best"):
-        table.add_column(name, justify="left" if name == "settings" else "right")
-    default, best = params_of(tuned.default.config), params_of(tuned.best.config)
+    table.add_column("settings")
+    for name, _ in _tried(tuned):
+        table.add_column(name, justify="right")
+    values = [params_of(tried.config) for _, tried in _tried(tuned)]
     for name, words in _NAMES.items():
-        table.add_row(words, *("none" if value is None else f"{value:g}" for value in (default[name], best[name])))
+        table.add_row(words, *("none" if each[name] is None else f"{each[name]:g}" for each in values))
     return table
 
 
@@ -54,12 +61,13 @@ def _savings(tuned: Tuned) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("bits saved, % of base", "tuning half", "reporting half", "95 % interval"):
         table.add_column(name, justify="left" if name.startswith("bits") else "right")
-    for name, tried in (("default", tuned.default), ("best", tuned.best)):
+    for name, tried in _tried(tuned):
         table.add_row(
             name, f"{100 * tried.tuning.mean:.1f}", f"{100 * tried.reporting.mean:.1f}", _interval(tried.reporting)
         )
-    tuning = tuned.best.tuning.mean - tuned.default.tuning.mean
-    table.add_row("best − default", _signed(tuning), _signed(tuned.gain.mean), _interval(tuned.gain, signed=True))
+    if len(_tried(tuned)) > 1:
+        tuning = tuned.best.tuning.mean - tuned.default.tuning.mean
+        table.add_row("best − default", _signed(tuning), _signed(tuned.gain.mean), _interval(tuned.gain, signed=True))
     return table
 
 

@@ -94,7 +94,7 @@ class Tuned:
     def verdict(self) -> str:
         """What the reporting half says about the best settings, in words."""
         if self.best.config == self.default.config:
-            return "No trial saves more on the tuning half than the default settings."
+            return "No trial saves more on the tuning half than the default settings; more trials may find one."
         few = ""
         if self.queries[1] < _MANY:
             few = f" Of so few texts ({self.queries[1]}) the interval is too narrow: ask for more queries to be sure."

@@ -20,7 +20,6 @@ NAME = "whet_packed"
 """What the models of transformers call it by."""
 
 _STRETCH = 64
-_FEW_TOKENS = 256  # for fewer one call of torch costs less than several of ours
 _LONGEST = 1024  # beyond, keeping what all tokens see of all others would take much memory
 _SCORES_AT_ONCE = 2**18  # of as many sequences as stay in the processor's cache
 
@@ -73,8 +72,7 @@ def attend(
 def learns_by_hand(lengths: Sequence[int], query: Tensor) -> bool:
     """Whether `attend_causally` is faster than torch's fused attention: on a processor, where gradients are wanted."""
     plain = query.dtype == torch.float32 and query.device.type == "cpu"
-    many = len(query) >= _FEW_TOKENS and max(lengths) <= _LONGEST
-    return plain and many and torch.is_grad_enabled() and query.requires_grad
+    return plain and torch.is_grad_enabled() and query.requires_grad and max(lengths) <= _LONGEST
 
 
 def attend_causally(

@@ -1,7 +1,9 @@
 """Elementwise parts of transformer blocks as machine code; imported where numba is installed (`whet[fast]`).
 
 torch makes a sweep over memory of each operation, and on a processor these sweeps take as long as the products between
-them. Here each part is one sweep. All arrays are float32, contiguous, and have their rows along the first axis.
+them. Here each part is one sweep. Arrays come as the addresses of their first numbers, for to make NumPy arrays of them
+takes longer than many a sweep; all are contiguous and float32 unless said otherwise. A call is for the rows (along the
+first axis) from `first` up to `last`.
 """
 
 from __future__ import annotations
@@ -10,11 +12,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import carray, njit, types
 from numba.extending import intrinsic
-from numpy.typing import NDArray
-
-Floats = NDArray[np.float32]
 
 # Sums in any order and fused multiplications let the processor work on eight or sixteen numbers at a time; infinite
 # numbers and NaN keep their meaning.
@@ -35,6 +34,26 @@ def _as_float(_: Any, bits: Any) -> Any:  # noqa: ARG001
         return builder.bitcast(arguments[0], ir.FloatType())
 
     return types.float32(types.int32), generate
+
+
+@intrinsic
+def floats(_: Any, address: Any) -> Any:  # noqa: ARG001
+    """Float32 numbers from this address on, for `carray`."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
+
+    return types.CPointer(types.float32)(types.int64), generate
+
+
+@intrinsic
+def integers(_: Any, address: Any) -> Any:  # noqa: ARG001
+    """The same of int64 numbers."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+
+    return types.CPointer(types.int64)(types.int64), generate
 
 
 @njit(inline="always", **OPTIONS)
@@ -60,19 +79,26 @@ def exp(x: Any) -> Any:
 
 
 @njit(**OPTIONS)
-def swiglu(gate: Floats, up: Floats, out: Floats) -> None:
+def swiglu(gate: int, up: int, out: int, m: int, first: int, last: int) -> None:
     """`out = silu(gate) · up`; all `(n, m)`."""
-    for i in range(len(gate)):
-        g, u, o = gate[i], up[i], out[i]
+    gates, ups, outs = carray(floats(gate), (last, m)), carray(floats(up), (last, m)), carray(floats(out), (last, m))
+    for i in range(first, last):
+        g, u, o = gates[i], ups[i], outs[i]
         for j in range(len(g)):
             o[j] = g[j] * u[j] / (_ONE + exp(-g[j]))
 
 
 @njit(**OPTIONS)
-def swiglu_back(gate: Floats, up: Floats, d_out: Floats, d_gate: Floats, d_up: Floats) -> None:
+def swiglu_back(gate: int, up: int, d_out: int, d_gate: int, d_up: int, m: int, first: int, last: int) -> None:
     """Gradients of `swiglu`; all `(n, m)`."""
-    for i in range(len(gate)):
-        g, u, d, dg, du = gate[i], up[i], d_out[i], d_gate[i], d_up[i]
+    gates, ups, d_outs = (
+        carray(floats(gate), (last, m)),
+        carray(floats(up), (last, m)),
+        carray(floats(d_out), (last, m)),
+    )
+    d_gates, d_ups = carray(floats(d_gate), (last, m)), carray(floats(d_up), (last, m))
+    for i in range(first, last):
+        g, u, d, dg, du = gates[i], ups[i], d_outs[i], d_gates[i], d_ups[i]
         for j in range(len(g)):
             share = _ONE / (_ONE + exp(-g[j]))
             silu = share * g[j]
@@ -81,48 +107,50 @@ def swiglu_back(gate: Floats, up: Floats, d_out: Floats, d_gate: Floats, d_up: F
 
 
 @njit(**OPTIONS)
-def rms_norm(x: Floats, out: Floats, factor: Floats, weight: Floats, eps: np.float32) -> None:
+def rms_norm(x: int, out: int, factor: int, weight: int, m: int, eps: float, first: int, last: int) -> None:
     """`out = weight · x · factor`, `factor = 1 / √(mean(x²) + eps)`; `x (n, m)`, `factor (n,)`."""
-    size = np.float32(x.shape[1])
-    for i in range(len(x)):
-        a, o = x[i], out[i]
+    xs, outs = carray(floats(x), (last, m)), carray(floats(out), (last, m))
+    factors, w, size, least = carray(floats(factor), last), carray(floats(weight), m), np.float32(m), np.float32(eps)
+    for i in range(first, last):
+        a, o = xs[i], outs[i]
         total = np.float32(0)
         for j in range(len(a)):
             total += a[j] * a[j]
-        scale = _ONE / np.sqrt(total / size + eps)
-        factor[i] = scale
+        scale = _ONE / np.sqrt(total / size + least)
+        factors[i] = scale
         for j in range(len(a)):
-            o[j] = a[j] * scale * weight[j]
+            o[j] = a[j] * scale * w[j]
 
 
 @njit(**OPTIONS)
-def rms_norm_back(x: Floats, factor: Floats, d_out: Floats, d_x: Floats, weight: Floats) -> None:
+def rms_norm_back(x: int, factor: int, d_out: int, d_x: int, weight: int, m: int, first: int, last: int) -> None:
     """Gradient of `rms_norm` with respect to `x`."""
-    size = np.float32(x.shape[1])
-    for i in range(len(x)):
-        a, d, o = x[i], d_out[i], d_x[i]
-        scale = factor[i]
+    xs, d_outs, d_xs = carray(floats(x), (last, m)), carray(floats(d_out), (last, m)), carray(floats(d_x), (last, m))
+    factors, w, size = carray(floats(factor), last), carray(floats(weight), m), np.float32(m)
+    for i in range(first, last):
+        a, d, o = xs[i], d_outs[i], d_xs[i]
+        scale = factors[i]
         along = np.float32(0)
         for j in range(len(a)):
-            along += d[j] * weight[j] * a[j]
+            along += d[j] * w[j] * a[j]
         along *= scale * scale * scale / size
         for j in range(len(a)):
-            o[j] = d[j] * weight[j] * scale - a[j] * along
+            o[j] = d[j] * w[j] * scale - a[j] * along
 
 
 @njit(**OPTIONS)
-def to_heads(out: Floats, x: Floats, cos: Floats, sin: Floats) -> None:
+def to_heads(out: int, x: int, cos: int, sin: int, heads: int, tokens: int, half: int, first: int, last: int) -> None:
     """`out (sequences, heads, tokens, size)` of `x (sequences, tokens, heads, size)`, turned.
 
     `cos` and `sin (sequences, tokens, size/2)` turn number i together with i + size/2.
     """
-    sequences, heads, tokens, size = out.shape
-    half = size // 2
-    for s in range(sequences):
+    outs, xs = carray(floats(out), (last, heads, tokens, 2 * half)), carray(floats(x), (last, tokens, heads, 2 * half))
+    c_all, z_all = carray(floats(cos), (last, tokens, half)), carray(floats(sin), (last, tokens, half))
+    for s in range(first, last):
         for t in range(tokens):
-            c, z = cos[s, t], sin[s, t]
+            c, z = c_all[s, t], z_all[s, t]
             for h in range(heads):
-                a, o = x[s, t, h], out[s, h, t]
+                a, o = xs[s, t, h], outs[s, h, t]
                 for j in range(half):
                     o[j] = a[j] * c[j] - a[half + j] * z[j]
                 for j in range(half):
@@ -130,15 +158,15 @@ def to_heads(out: Floats, x: Floats, cos: Floats, sin: Floats) -> None:
 
 
 @njit(**OPTIONS)
-def from_heads(out: Floats, x: Floats, cos: Floats, sin: Floats) -> None:
+def from_heads(out: int, x: int, cos: int, sin: int, heads: int, tokens: int, half: int, first: int, last: int) -> None:
     """The reverse of `to_heads`: `out (sequences, tokens, heads, size)`, turned back."""
-    sequences, tokens, heads, size = out.shape
-    half = size // 2
-    for s in range(sequences):
+    outs, xs = carray(floats(out), (last, tokens, heads, 2 * half)), carray(floats(x), (last, heads, tokens, 2 * half))
+    c_all, z_all = carray(floats(cos), (last, tokens, half)), carray(floats(sin), (last, tokens, half))
+    for s in range(first, last):
         for t in range(tokens):
-            c, z = cos[s, t], sin[s, t]
+            c, z = c_all[s, t], z_all[s, t]
             for h in range(heads):
-                a, o = x[s, h, t], out[s, t, h]
+                a, o = xs[s, h, t], outs[s, t, h]
                 for j in range(half):
                     o[j] = a[j] * c[j] + a[half + j] * z[j]
                 for j in range(half):
@@ -146,12 +174,13 @@ def from_heads(out: Floats, x: Floats, cos: Floats, sin: Floats) -> None:
 
 
 @njit(**OPTIONS)
-def causal_softmax(scores: Floats, tokens: int, first: int) -> None:
-    """In place, for `scores (n, rows, keys)`: row i is token `first + i % tokens` and sees the keys up to itself."""
-    for n in range(len(scores)):
-        for i in range(scores.shape[1]):
-            row = scores[n, i]
-            seen = first + i % tokens + 1
+def causal_softmax(scores: int, rows: int, keys: int, tokens: int, before: int, first: int, last: int) -> None:
+    """In place, for `scores (n, rows, keys)`: row i is token `before + i % tokens` and sees the keys up to itself."""
+    all_scores = carray(floats(scores), (last, rows, keys))
+    for n in range(first, last):
+        for i in range(rows):
+            row = all_scores[n, i]
+            seen = before + i % tokens + 1
             top = row[0]
             for j in range(len(row)):  # whole rows: short loops of many lengths would not be vectorised
                 top = max(top, row[j] if j < seen else row[0])
@@ -166,24 +195,28 @@ def causal_softmax(scores: Floats, tokens: int, first: int) -> None:
 
 
 @njit(**OPTIONS)
-def softmax_back(d_shares: Floats, shares: Floats, scale: np.float32) -> None:
+def softmax_back(d_shares: int, shares: int, rows: int, keys: int, scale: float, first: int, last: int) -> None:
     """In place: the gradient with respect to the scores, times `scale`; both `(n, rows, keys)`."""
-    for n in range(len(shares)):
-        for i in range(shares.shape[1]):
-            d, p = d_shares[n, i], shares[n, i]
+    ds, ps = carray(floats(d_shares), (last, rows, keys)), carray(floats(shares), (last, rows, keys))
+    factor = np.float32(scale)
+    for n in range(first, last):
+        for i in range(rows):
+            d, p = ds[n, i], ps[n, i]
             total = np.float32(0)
             for j in range(len(p)):
                 total += d[j] * p[j]
             for j in range(len(p)):
-                d[j] = p[j] * (d[j] - total) * scale
+                d[j] = p[j] * (d[j] - total) * factor
 
 
 @njit(**OPTIONS)
-def cross_entropy(logits: Floats, targets: NDArray[np.int64], nats: Floats) -> None:
-    """Negative log-likelihoods `nats (n,)` of `targets (n,)`; `logits (n, V)` become the gradient."""
-    for i in range(len(logits)):
-        row = logits[i]
-        wanted = row[targets[i]]
+def cross_entropy(logits: int, targets: int, nats: int, m: int, first: int, last: int) -> None:
+    """Negative log-likelihoods `nats (n,)` of `targets (n,)` int64; `logits (n, m)` become the gradient."""
+    all_logits, wanted_all = carray(floats(logits), (last, m)), carray(integers(targets), last)
+    found = carray(floats(nats), last)
+    for i in range(first, last):
+        row, target = all_logits[i], wanted_all[i]
+        wanted = row[target]
         top = row[0]
         for j in range(len(row)):
             top = max(top, row[j])
@@ -192,8 +225,8 @@ def cross_entropy(logits: Floats, targets: NDArray[np.int64], nats: Floats) -> N
             e = exp(row[j] - top)
             row[j] = e
             total += e
-        nats[i] = np.log(total) + top - wanted
+        found[i] = np.log(total) + top - wanted
         scale = _ONE / total
         for j in range(len(row)):
             row[j] *= scale
-        row[targets[i]] -= _ONE
+        row[target] -= _ONE

@@ -45,10 +45,10 @@ _NEVER = -1e9  # finite, for a query that may attend to nothing should not make 
 class GridNetConfig:
     """Shape of a net: width of a token, number of blocks, of heads, and the width of a block's hidden layer."""
 
-    width: int = 160
-    blocks: int = 6
-    heads: int = 5
-    hidden: int = 480
+    width: int = 128
+    blocks: int = 8
+    heads: int = 4
+    hidden: int = 384
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,14 @@ Tensors are read only, but for those that a function's name (`_` at its end) say
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
 from whet.models.threads import NUMBERS_A_THREAD, in_threads, numba_is_there
-
-_FEW_NUMBERS = 2**14  # for fewer the cost of a call counts, and torch's is lower
 
 
 def swiglu(gate: Tensor, up: Tensor) -> Tensor:
@@ -23,7 +20,7 @@ def swiglu(gate: Tensor, up: Tensor) -> Tensor:
     if not _compiles(gate, up):
         return silu(gate).mul_(up)
     out = torch.empty_like(gate)
-    _sweep("swiglu", gate, up, out)
+    _sweep("swiglu", gate, up, out, sizes=gate.shape[-1:])
     return out
 
 
@@ -35,7 +32,7 @@ def swiglu_back(gate: Tensor, up: Tensor, d_out: Tensor) -> tuple[Tensor, Tensor
         d_gate = torch.addcmul(share, active, 1 - share).mul_(up).mul_(d_out)
         return d_gate, active.mul_(d_out)
     d_gate, d_up = torch.empty_like(gate), torch.empty_like(gate)
-    _sweep("swiglu_back", gate, up, d_out, d_gate, d_up)
+    _sweep("swiglu_back", gate, up, d_out, d_gate, d_up, sizes=gate.shape[-1:])
     return d_gate, d_up
 
 
@@ -46,7 +43,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         factor = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
         return (x * factor).mul_(weight), factor
     out, factor = torch.empty_like(x), x.new_empty(*x.shape[:-1], 1)
-    _sweep("rms_norm", x, out, factor.flatten(), constants=(weight.detach().numpy(), eps))
+    _sweep("rms_norm", x, out, factor, weight, sizes=(x.shape[-1], eps))
     return out, factor
 
 
@@ -57,7 +54,7 @@ def rms_norm_back(x: Tensor, factor: Tensor, weight: Tensor, d_out: Tensor) -> T
         along = (d_x * x).sum(-1, keepdim=True).mul_(factor.pow(3)).div_(-x.shape[-1])
         return d_x.mul_(factor).addcmul_(x, along)
     d_x = torch.empty_like(x)
-    _sweep("rms_norm_back", x, factor.flatten(), d_out, d_x, constants=(weight.detach().numpy(),))
+    _sweep("rms_norm_back", x, factor, d_out, d_x, weight, sizes=x.shape[-1:])
     return d_x
 
 
@@ -74,7 +71,7 @@ def to_heads(x: Tensor, turn: tuple[Tensor, Tensor] | None) -> Tensor:
         return _turned(x, *turn, way=1).transpose(1, 2).contiguous()
     sequences, tokens, heads, size = x.shape
     out = x.new_empty(sequences, heads, tokens, size)
-    _sweep("to_heads", out, x, *turn, flat=False)
+    _sweep("to_heads", out, x, *turn, sizes=(heads, tokens, size // 2), rows=sequences)
     return out
 
 
@@ -86,7 +83,7 @@ def from_heads(x: Tensor, turn: tuple[Tensor, Tensor] | None) -> Tensor:
         return _turned(x.transpose(1, 2), *turn, way=-1)
     sequences, heads, tokens, size = x.shape
     out = x.new_empty(sequences, tokens, heads, size)
-    _sweep("from_heads", out, x, *turn, flat=False)
+    _sweep("from_heads", out, x, *turn, sizes=(heads, tokens, size // 2), rows=sequences)
     return out
 
 
@@ -99,7 +96,7 @@ def _turned(x: Tensor, cos: Tensor, sin: Tensor, way: int) -> Tensor:
 def causal_softmax_(scores: Tensor, tokens: int, first: int) -> Tensor:
     """Softmax of `scores (n, rows, keys)`: row i is token `first + i % tokens` and sees the keys up to itself."""
     if _compiles(scores):
-        _sweep("causal_softmax", scores, constants=(tokens, first), flat=False)
+        _sweep("causal_softmax", scores, sizes=(*scores.shape[1:], tokens, first), rows=len(scores))
         return scores
     hidden = torch.full((tokens, tokens), -torch.inf, device=scores.device, dtype=scores.dtype).triu_(1)
     scores.unflatten(1, (-1, tokens))[..., first : first + tokens].add_(hidden)
@@ -109,7 +106,7 @@ def causal_softmax_(scores: Tensor, tokens: int, first: int) -> Tensor:
 def softmax_back_(d_shares: Tensor, shares: Tensor, scale: float) -> Tensor:
     """From the gradient with respect to `shares (n, rows, keys)` that with respect to the scores, times `scale`."""
     if _compiles(d_shares, shares):
-        _sweep("softmax_back", d_shares, shares, constants=(scale,), flat=False)
+        _sweep("softmax_back", d_shares, shares, sizes=(*shares.shape[1:], scale), rows=len(shares))
         return d_shares
     return torch._softmax_backward_data(d_shares, shares, -1, shares.dtype).mul_(scale)
 
@@ -118,7 +115,7 @@ def cross_entropy_(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Negative log-likelihoods `(n,)` of `targets (n,)`, and the gradient with respect to `logits (n, V)`."""
     if _compiles(logits):
         nats = logits.new_empty(len(logits))
-        _sweep("cross_entropy", logits, targets, nats)
+        _sweep("cross_entropy", logits, targets.contiguous(), nats, sizes=logits.shape[-1:])
         return nats, logits
     above = logits.amax(1).sub_(logits.gather(1, targets[:, None])[:, 0])
     shares = torch.softmax(logits, 1)
@@ -127,29 +124,25 @@ def cross_entropy_(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _compiles(*tensors: Tensor) -> bool:
-    if tensors[0].numel() < _FEW_NUMBERS or not numba_is_there():
-        return False
-    return all(x.dtype == torch.float32 and x.device.type == "cpu" and x.is_contiguous() for x in tensors)
+    return numba_is_there() and all(
+        x.dtype == torch.float32 and x.device.type == "cpu" and x.is_contiguous() for x in tensors
+    )
 
 
-def _sweep(name: str, *tensors: Tensor, constants: tuple[Any, ...] = (), flat: bool = True) -> None:
-    """Run a kernel over the rows of these tensors, in as many threads as torch uses.
+def _sweep(name: str, *tensors: Tensor, sizes: Sequence[float], rows: int | None = None) -> None:
+    """Run a kernel of `whet.models.compiled` over the rows of these tensors, in as many threads as torch uses.
 
     Args:
         name: of the kernel.
-        tensors: with equally many rows; with `flat`, those are the rows of their last dimension.
-        constants: what all rows share.
-        flat: whether to see all dimensions but the last as one.
+        tensors: what it reads and writes, contiguous.
+        sizes: what it takes besides, lengths of dimensions first.
+        rows: how many there are; those of the last dimension of the first tensor if not given.
     """
     from whet.models import compiled
 
-    arrays = [(x.view(-1, x.shape[-1]) if flat and x.ndim > 2 else x).detach().numpy() for x in tensors]
-    constants = tuple(np.float32(given) if isinstance(given, float) else given for given in constants)
-    kernel, rows = getattr(compiled, name), len(arrays[0])
-    threads = min(torch.get_num_threads(), 1 + tensors[0].numel() // NUMBERS_A_THREAD, rows)
-    if threads <= 1:
-        kernel(*arrays, *constants)
-        return
-    size = ceil(rows / threads)
-    parts = [(*(array[begin : begin + size] for array in arrays), *constants) for begin in range(0, rows, size)]
-    in_threads(kernel, parts)
+    kernel, numbers = getattr(compiled, name), tensors[0].numel()
+    rows = numbers // tensors[0].shape[-1] if rows is None else rows
+    given = (*(x.data_ptr() for x in tensors), *sizes)
+    threads = min(torch.get_num_threads(), 1 + numbers // NUMBERS_A_THREAD, rows)
+    size = ceil(rows / max(1, threads))
+    in_threads(kernel, given, [(begin, min(begin + size, rows)) for begin in range(0, rows, size)])

@@ -18,12 +18,12 @@ def numba_is_there() -> bool:
     return find_spec("numba") is not None
 
 
-def in_threads(kernel: Callable[..., None], parts: Sequence[tuple[Any, ...]]) -> None:
-    """Call a kernel that holds no lock with each of these arguments, at once."""
+def in_threads(kernel: Callable[..., None], given: tuple[Any, ...], parts: Sequence[tuple[Any, ...]]) -> None:
+    """Call a kernel that holds no lock with `given` and each of these parts, at once."""
     if len(parts) == 1:
-        kernel(*parts[0])
+        kernel(*given, *parts[0])
     else:
-        list(_pool(len(parts)).map(lambda part: kernel(*part), parts))
+        list(_pool(len(parts)).map(lambda part: kernel(*given, *part), parts))
 
 
 @cache

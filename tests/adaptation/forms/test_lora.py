@@ -97,6 +97,7 @@ def test_whet_loads_what_peft_writes(tiny_model: LanguageModel, use_rslora: bool
         r=3, lora_alpha=6, use_rslora=use_rslora, target_modules="all-linear", init_lora_weights=False
     )
     with torch.random.fork_rng():
+        torch.manual_seed(0)
         theirs = peft.get_peft_model(tiny_model.module, config)
     try:
         wanted = logits(LanguageModel(theirs, tiny_model.tokenizer, "peft"))

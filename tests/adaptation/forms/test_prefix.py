@@ -51,6 +51,7 @@ def test_whet_loads_what_peft_writes(tiny_model: LanguageModel, projection: bool
         task_type="CAUSAL_LM", num_virtual_tokens=COUNT, prefix_projection=projection, encoder_hidden_size=8
     )
     with torch.random.fork_rng():
+        torch.manual_seed(0)
         theirs = peft.get_peft_model(tiny_model.module, config)
     wanted, weights = logits(theirs), peft.get_peft_model_state_dict(theirs)
     bank = AdapterBank(tiny_model.module, PrefixConfig(COUNT))
@@ -85,6 +86,7 @@ def test_keys_and_values_of_several_shapes_are_refused() -> None:
         topk_group=1, q_lora_rank=8, kv_lora_rank=8, qk_rope_head_dim=4, qk_nope_head_dim=4, v_head_dim=6,
     )  # fmt: skip
     with torch.random.fork_rng():
+        torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config)
     with pytest.raises(ModelError, match="several shapes"):
         PrefixConfig(2).bind(model)

@@ -47,6 +47,7 @@ def test_peft_loads_what_whet_writes(tiny_model: LanguageModel, tmp_path: Path) 
 def test_whet_loads_what_peft_writes(tiny_model: LanguageModel) -> None:
     config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=COUNT)
     with torch.random.fork_rng():
+        torch.manual_seed(0)
         theirs = peft.get_peft_model(tiny_model.module, config)
     wanted, weights = logits(theirs), peft.get_peft_model_state_dict(theirs)
     bank = AdapterBank(tiny_model.module, PromptConfig(COUNT))

@@ -223,6 +223,7 @@ def test_what_does_not_fit_is_named(tiny_llama: LanguageModel, form: type[Prompt
     with pytest.raises(InputError, match="num_virtual_tokens=128 leaves no room"):
         form(128).bind(tiny_llama.module)
     with torch.random.fork_rng():
+        torch.manual_seed(0)
         state_space = AutoModelForCausalLM.from_config(MambaConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1))
     for module in (torch.nn.Linear(2, 2), state_space):
         with pytest.raises(ModelError, match="does not keep keys and values"):

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from whet.adaptation.forms.base import Active
@@ -84,7 +85,6 @@ class BoundLora:
         self.config = config
         self.first_block = first_block
         self.modules = dict(modules)
-        self.in_place = not any(is_convolution(module) for module in self.modules.values())
         first: dict[str, tuple[int, ...]] = {}
         second: dict[str, tuple[int, ...]] = {}
         for name, module in self.modules.items():
@@ -104,14 +104,19 @@ class BoundLora:
         import torch
 
         shapes = self.layout.shapes
-        sizes = [math.prod(shape) for name, shape in shapes.items() if name.endswith(".A")]
-        draws = iter((torch.rand(sum(sizes), generator=generator) * 2 - 1).split(sizes))
-        return {
-            name: next(draws).view(shape) / math.sqrt(math.prod(shape[1:]))
-            if name.endswith(".A")
-            else torch.zeros(shape)
-            for name, shape in shapes.items()
-        }
+        drawn = [name for name in shapes if name.endswith(".A")]
+        draws = (torch.rand(len(self._roots), generator=generator) * 2 - 1).div_(self._roots)
+        parts = draws.split([math.prod(shapes[name]) for name in drawn])
+        first = {name: part.view(shapes[name]) for name, part in zip(drawn, parts, strict=True)}
+        return {name: first[name] if name in first else torch.zeros(shape) for name, shape in shapes.items()}
+
+    @cached_property
+    def _roots(self) -> Tensor:
+        """Roots of the inputs of A, for all their numbers end to end."""
+        import torch
+
+        shapes = [shape for name, shape in self.layout.shapes.items() if name.endswith(".A")]
+        return torch.cat([torch.full((math.prod(shape),), math.sqrt(math.prod(shape[1:]))) for shape in shapes])
 
     @contextmanager
     def hooked(self, active: Active) -> Iterator[None]:

@@ -49,7 +49,6 @@ class PrefixConfig:
 class BoundPrefix:
     """A prefix in each block of a model."""
 
-    alone = False
     first_block = 0
     alone = False
 

@@ -47,7 +47,6 @@ class PromptConfig:
 class BoundPrompt:
     """A soft prompt before what a model reads."""
 
-    alone = False
     first_block = 0
     alone = False
 

@@ -48,7 +48,6 @@ class BoundVector:
     """A vector added to a model's last hidden states."""
 
     alone = False
-    alone = False
 
     def __init__(self, module: nn.Module, width: int, first_block: int) -> None:
         self.module: Any = module

@@ -23,8 +23,8 @@ class GuardConfig:
         snapshots: shares of the steps after which a copy of the adapter is kept, to go back to.
     """
 
-    gain: float = 0.005
-    confidence: float = 0.95
+    gain: float = 0.015
+    confidence: float = 0.99
     canary: float = 0.15
     safety: float = 0.05
     kl: float = 2.5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import accumulate, islice
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from whet.models.packing import Batch
 
@@ -23,21 +23,28 @@ class Lesson:
     """An example as the model reads it.
 
     Attributes:
-        ids: the start token, the input and the target, cut at the context.
-        learnt: how many of the last tokens are learnt.
+        ids: the start token, the input and the target; of a lesson in stretches, all that is read of them.
+        learnt: how many of the last tokens are learnt; of a lesson in stretches, of all of them together.
         bytes: UTF-8 bytes of the learnt tokens.
         weight: what `Weighted` multiplies its loss by.
+        stretches: lessons that this one is made of, where an example is longer than the context; one step learns all.
     """
 
     ids: tuple[int, ...]
     learnt: int
     bytes: int
     weight: float = 1.0
+    stretches: tuple[Self, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Self, ...]:
+        """The stretches, or the lesson itself if it is in one."""
+        return self.stretches or (self,)
 
     @property
     def sequences(self) -> tuple[tuple[int, ...], ...]:
-        """What the model reads, at least one sequence: here all tokens but the last, which is only predicted."""
-        return (self.ids[:-1],)
+        """What the model reads, at least one sequence: of each part all but the last token, which is only predicted."""
+        return tuple(part.ids[:-1] for part in self.parts)
 
     def bits_per_byte(self, nats_per_token: float) -> float:
         """A loss in bits for each byte of what is learnt."""
@@ -91,13 +98,18 @@ def read_lessons(reader: Reader, lessons: Sequence[Lesson]) -> LessonBatch:
 def learnt_rows(batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
     """Places among the hidden states of a batch from which the learnt tokens are predicted: `(learnt tokens,)`.
 
-    For lessons of one sequence, whose last tokens are learnt.
+    For lessons whose parts are one sequence each, of which the last tokens are learnt.
     """
     import torch
 
-    ends = torch.tensor(batch.lengths).cumsum(0).tolist()
-    rows = [torch.arange(end - lesson.learnt, end) for end, lesson in zip(ends, lessons, strict=True)]
+    parts = [part for lesson in lessons for part in lesson.parts]
+    rows = [torch.arange(end - part.learnt, end) for end, part in zip(accumulate(batch.lengths), parts, strict=True)]
     return torch.cat(rows).to(batch.ids.device)
+
+
+def learnt_tokens(lessons: Sequence[Lesson]) -> list[int]:
+    """The tokens that belong to `learnt_rows`."""
+    return [token for lesson in lessons for part in lesson.parts for token in part.ids[-part.learnt :]]
 
 
 def lesson_bits(model: LanguageModel, objective: Objective, lesson: Lesson) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from whet.adaptation.objectives.base import Lesson, learnt_rows, read_lessons
+from whet.adaptation.objectives.lengths import check_too_long
 from whet.adaptation.objectives.next_token import NextToken, lesson_means
 from whet.errors import InputError
 
@@ -50,6 +51,7 @@ class Distillation:
         slot: which of them it has.
         temperature: T.
         completion: learn the predictions of the target only, given the input.
+        too_long: what to do with an example longer than the student's context, as in `NextToken`.
     """
 
     teacher: LanguageModel
@@ -57,8 +59,10 @@ class Distillation:
     slot: int = 0
     temperature: float = 1.0
     completion: bool = False
+    too_long: str = "cut"
 
     def __post_init__(self) -> None:
+        check_too_long(self.too_long)
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise InputError(f"temperature={self.temperature}: give a positive number, such as 1.")
         if self.bank is not None and self.bank.module is not self.teacher.module:
@@ -76,8 +80,8 @@ class Distillation:
                 f"teacher={self.teacher.name!r} has another vocabulary than {model.name!r}; "
                 "distil from a model with the same tokenizer."
             )
-        lesson = NextToken(completion=self.completion).lesson(model, example)
-        return TaughtLesson(ids=lesson.ids, learnt=lesson.learnt, bytes=lesson.bytes, taught=self._taught(lesson))
+        lesson = NextToken(completion=self.completion, too_long=self.too_long).lesson(model, example)
+        return TaughtLesson(**vars(lesson), taught=self._taught(lesson))
 
     def losses(self, reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[TaughtLesson]) -> Tensor:
         """Mean divergence in nats over each lesson's learnt tokens, `(lessons,)`."""

@@ -8,10 +8,12 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from whet.adaptation.objectives.base import Lesson
+from whet.adaptation.objectives.lengths import check_too_long, even_stretches, refused
 from whet.adaptation.objectives.next_token import lesson_means, token_losses
 from whet.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from whet.models import LanguageModel
@@ -25,17 +27,17 @@ class MaskedLesson(Lesson):
 
     Attributes:
         ids: as the model reads them, special tokens and masks included.
-        places: where the learnt tokens are in `ids`.
+        places: where the learnt tokens are in `ids`; of a lesson in stretches, its stretches say it.
         targets: what they were.
     """
 
-    places: tuple[int, ...]
-    targets: tuple[int, ...]
+    places: tuple[int, ...] = ()
+    targets: tuple[int, ...] = ()
 
     @property
     def sequences(self) -> tuple[tuple[int, ...], ...]:
         """All of it: nothing is predicted from the left alone."""
-        return (self.ids,)
+        return tuple(part.ids for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -51,22 +53,26 @@ class MaskedTokens:
     Attributes:
         share: share of the tokens to predict, at least one.
         seed: of the draws.
+        too_long: what to do with an example longer than the context (`lengths.TOO_LONG`): `cut` reads its first part,
+            `split` all of it in stretches of equal length, in one step, and `refuse` raises an error.
     """
 
     share: float = 0.15
     seed: int = 0
+    too_long: str = "cut"
 
     def __post_init__(self) -> None:
+        check_too_long(self.too_long)
         if not 0 < self.share < 1:
             raise InputError(f"share={self.share}: give a number between 0 and 1, such as 0.15.")
         if self.seed < 0:
             raise InputError(f"seed={self.seed}: a seed is not negative.")
 
     def lesson(self, model: LanguageModel, example: Example) -> MaskedLesson:
-        """Tokens of input and target, cut at the context, some of them hidden.
+        """Tokens of input and target, some of them hidden.
 
         Raises:
-            InputError: the example is empty, or the tokenizer has no mask token.
+            InputError: the example is empty, or too long and was to be refused, or the tokenizer has no mask token.
         """
         import numpy as np
 
@@ -74,17 +80,36 @@ class MaskedTokens:
         if mask is None:
             raise InputError(f"the tokenizer of {model.name!r} has no mask token; use an encoder such as BERT.")
         head, tail = ([token] if token is not None else [] for token in (first, last))
-        text = model.encode(example.text)[: model.context - len(head) - len(tail)]
+        text, room = model.encode(example.text), model.context - len(head) - len(tail)
         if not text:
             raise InputError(f"the example {example.id} is empty; there is nothing to learn from it.")
+        if len(text) > room and self.too_long == "refuse":
+            raise refused(model, example, len(text) + len(head) + len(tail))
         draws = np.random.default_rng([self.seed, int(example.id, 16)])
+        texts = even_stretches(text, room) if self.too_long == "split" else [text[:room]]
+        parts = [self._part(model, part, head, tail, draws) for part in texts]
+        if len(parts) == 1:
+            return parts[0]
+        return MaskedLesson(
+            ids=tuple(token for part in parts for token in part.ids),
+            learnt=sum(part.learnt for part in parts),
+            bytes=sum(part.bytes for part in parts),
+            stretches=tuple(parts),
+        )
+
+    def _part(
+        self, model: LanguageModel, text: list[int], head: list[int], tail: list[int], draws: np.random.Generator
+    ) -> MaskedLesson:
+        """A stretch of text between `head` and `tail`, some of it hidden."""
+        import numpy as np
+
         hidden = np.sort(draws.choice(len(text), max(1, round(self.share * len(text))), replace=False)).tolist()
         kinds = draws.random(len(hidden))
         others = draws.integers(len(model.tokenizer), size=len(hidden))
         read = list(text)
         for place, kind, other in zip(hidden, kinds, others, strict=True):
             if kind < 0.9:
-                read[place] = mask if kind < 0.8 else int(other)
+                read[place] = model.tokenizer.mask_token_id if kind < 0.8 else int(other)
         targets = [text[place] for place in hidden]
         return MaskedLesson(
             ids=(*head, *read, *tail),
@@ -107,7 +132,8 @@ class MaskedTokens:
                 f"texts of {list(batch.lengths)} tokens cannot be read together by {reader.model.name!r}, whose "
                 "attention would see the padding; train one slot at a time."
             )
-        begins = [end - len(lesson.ids) for end, lesson in zip(accumulate(batch.lengths), lessons, strict=True)]
-        rows = [begin + place for begin, lesson in zip(begins, lessons, strict=True) for place in lesson.places]
-        targets = torch.tensor([token for lesson in lessons for token in lesson.targets], device=hidden.device)
+        parts = [part for lesson in lessons for part in lesson.parts]
+        begins = [end - len(part.ids) for end, part in zip(accumulate(batch.lengths), parts, strict=True)]
+        rows = [begin + place for begin, part in zip(begins, parts, strict=True) for place in part.places]
+        targets = torch.tensor([token for part in parts for token in part.targets], device=hidden.device)
         return lesson_means(token_losses(reader, hidden[rows], targets), lessons)

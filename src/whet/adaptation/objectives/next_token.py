@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whet.adaptation.objectives.base import Lesson, learnt_rows
+from whet.adaptation.objectives.base import Lesson, learnt_rows, learnt_tokens
+from whet.adaptation.objectives.lengths import check_too_long, even_stretches, refused
 from whet.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,30 +27,58 @@ class NextToken:
 
     Attributes:
         completion: learn the target only, given the input.
+        too_long: what to do with an example longer than the context (`lengths.TOO_LONG`). `cut` takes the last part of
+            an input that would leave no room for the target, up to half the context, and the first part of a target
+            longer than the room left. `split` learns every token once, in one step: the text in stretches of equal
+            length, each after the start token; or, with `completion`, the target in stretches, each after the input
+            as `cut` takes it. `refuse` raises an error.
     """
 
     completion: bool = False
+    too_long: str = "cut"
+
+    def __post_init__(self) -> None:
+        check_too_long(self.too_long)
 
     def lesson(self, model: LanguageModel, example: Example) -> Lesson:
         """Tokens of an example.
 
-        An input that would leave no room for the target keeps its last part, up to half the context; a target longer
-        than the room left keeps its first part.
-
         Raises:
-            InputError: the example has no target.
+            InputError: the example has no target, or is too long and was to be refused.
         """
         target = model.encode(example.target)
         if not target:
             raise InputError(f"the example {example.id} has an empty target; there is nothing to learn from it.")
         given = model.encode(example.input) if example.input else []
+        parts = [
+            Lesson((model.start, *before, *learnt), len(learnt), 1)
+            for before, learnt in self._parts(model, example, given, target)
+        ]
+        learnt = sum(part.learnt for part in parts)
+        if learnt == len(target) + (not self.completion) * len(given):
+            text = example.target if self.completion else example.text
+        else:
+            text = model.decode(learnt_tokens(parts))
+        ids = tuple(token for part in parts for token in part.ids)
+        stretches = tuple(parts) if len(parts) > 1 else ()
+        return Lesson(ids, learnt, max(1, len(text.encode())), stretches=stretches)
+
+    def _parts(
+        self, model: LanguageModel, example: Example, given: list[int], target: list[int]
+    ) -> list[tuple[list[int], list[int]]]:
+        """Tokens that are only read, and those that are learnt after them, of each stretch that fits the context."""
         room = model.context - 1
+        long = len(given) + len(target) > room
+        if long and self.too_long == "refuse":
+            raise refused(model, example, 1 + len(given) + len(target))
+        split = long and self.too_long == "split"
+        if split and not self.completion:
+            return [([], part) for part in even_stretches([*given, *target], room)]
         given = given[max(0, len(given) - max(room - len(target), room // 2)) :]
-        target = target[: room - len(given)]
-        ids = [model.start, *given, *target]
-        learnt = len(target) if self.completion else len(ids) - 1
-        text = model.decode(ids[len(ids) - learnt :])
-        return Lesson(tuple(ids), learnt, max(1, len(text.encode())))
+        left = room - len(given)
+        if split:
+            return [(given, part) for part in even_stretches(target, left)]
+        return [(given, target[:left]) if self.completion else ([], [*given, *target[:left]])]
 
     def losses(self, reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
         """Mean of each lesson's learnt tokens, `(lessons,)`."""
@@ -61,7 +90,7 @@ def mean_losses(reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[
     import torch
 
     rows = learnt_rows(batch, lessons)
-    targets = torch.tensor([token for lesson in lessons for token in lesson.ids[-lesson.learnt :]], device=rows.device)
+    targets = torch.tensor(learnt_tokens(lessons), device=rows.device)
     if len(rows) < len(hidden):
         hidden = hidden[rows]
     return lesson_means(token_losses(reader, hidden, targets), lessons)
@@ -76,10 +105,12 @@ def lesson_means(values: Tensor, lessons: Sequence[Lesson]) -> Tensor:
 
 def token_losses(reader: Reader, hidden: Tensor, targets: Tensor) -> Tensor:
     """Negative log-likelihood in nats, `(n,)`, of the tokens `targets (n,)` after the states `hidden (n, width)`."""
+    import torch
     from torch.nn.functional import cross_entropy
 
     from whet.adaptation.kernels import frozen_cross_entropy
+    from whet.adaptation.objectives.stretches import logits_of
 
-    if reader.output is not None:
+    if reader.output is not None and hidden.dtype != torch.float64:
         return frozen_cross_entropy(hidden, *reader.output, targets)
-    return cross_entropy(reader.logits(hidden).float(), targets, reduction="none")
+    return cross_entropy(logits_of(reader, hidden), targets, reduction="none")

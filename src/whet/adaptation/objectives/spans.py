@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whet.adaptation.objectives.base import Lesson
+from whet.adaptation.objectives.lengths import check_too_long, even_stretches, refused
 from whet.adaptation.objectives.next_token import mean_losses
 from whet.errors import InputError
 
@@ -34,13 +35,18 @@ class SpanDenoising:
         share: share of the tokens to take out, at least one.
         span: mean length of a span in tokens.
         seed: of the draws.
+        too_long: what to do with an example that does not fit the context with its markers (`lengths.TOO_LONG`): `cut`
+            takes its first part, `split` all of it in stretches of equal length, in one step, and `refuse` raises an
+            error.
     """
 
     share: float = 0.15
     span: float = 3.0
     seed: int = 0
+    too_long: str = "cut"
 
     def __post_init__(self) -> None:
+        check_too_long(self.too_long)
         if not 0 < self.share < 1:
             raise InputError(f"share={self.share}: give a number between 0 and 1, such as 0.15.")
         if not self.span >= 1:
@@ -49,28 +55,53 @@ class SpanDenoising:
             raise InputError(f"seed={self.seed}: a seed is not negative.")
 
     def lesson(self, model: LanguageModel, example: Example) -> Lesson:
-        """Tokens of input and target without the spans, then the spans; a text that is too long keeps its first part.
+        """Tokens of input and target without the spans, then the spans.
 
         Raises:
-            InputError: the example is empty, or the model's context has no room for the markers.
+            InputError: the example is empty, or too long and was to be refused, or the model's context has no room for
+                the markers.
         """
-        import numpy as np
-
-        text = model.encode(example.text)[: model.context]
+        text = model.encode(example.text)
         if not text:
             raise InputError(f"the example {example.id} is empty; there is nothing to learn from it.")
+        whole = self._infilling(model, example, text)
+        if len(whole.ids) <= model.context:
+            return whole
+        if self.too_long == "refuse":
+            raise refused(model, example, len(whole.ids))
+        return self._split(model, example, text) if self.too_long == "split" else self._cut(model, example, text)
+
+    def _cut(self, model: LanguageModel, example: Example, text: list[int]) -> Lesson:
+        """The first part that fits."""
+        text = text[: model.context]
         while text:
-            draws = np.random.default_rng([self.seed, int(example.id, 16)])
-            given, learnt = _taken_out(model, text, self._spans(len(text), draws))
-            length = 1 + len(given) + len(learnt)
-            over = length - model.context
+            lesson = self._infilling(model, example, text)
+            over = len(lesson.ids) - model.context
             if over <= 0:
-                return Lesson((model.start, *given, *learnt), len(learnt), len(model.decode(learnt).encode()))
+                return lesson
             # of what is too much, the text's share: a shorter text has fewer markers
-            text = text[: len(text) - max(1, over * len(text) // length)]
-        raise InputError(
-            f"the context of {model.name!r}, {model.context} tokens, is too short for a text with markers."
-        )
+            text = text[: len(text) - max(1, over * len(text) // len(lesson.ids))]
+        raise _no_room(model)
+
+    def _split(self, model: LanguageModel, example: Example, text: list[int]) -> Lesson:
+        """As few stretches as will fit."""
+        room = model.context - 1
+        while room:
+            parts = [self._infilling(model, example, part) for part in even_stretches(text, room)]
+            if max(len(part.ids) for part in parts) <= model.context:
+                ids = tuple(token for part in parts for token in part.ids)
+                learnt, size = sum(part.learnt for part in parts), sum(part.bytes for part in parts)
+                return Lesson(ids, learnt, size, stretches=tuple(parts))
+            room = min(room - 1, -(-len(text) // (len(parts) + 1)))
+        raise _no_room(model)
+
+    def _infilling(self, model: LanguageModel, example: Example, text: list[int]) -> Lesson:
+        """A lesson of a text, however long it comes out."""
+        import numpy as np
+
+        draws = np.random.default_rng([self.seed, int(example.id, 16)])
+        given, learnt = _taken_out(model, text, self._spans(len(text), draws))
+        return Lesson((model.start, *given, *learnt), len(learnt), len(model.decode(learnt).encode()))
 
     def losses(self, reader: Reader, hidden: Tensor, batch: Batch, lessons: Sequence[Lesson]) -> Tensor:
         """Mean over each lesson's spans and markers, `(lessons,)`."""
@@ -88,6 +119,10 @@ class SpanDenoising:
             spans.append((begin, begin + size))
             begin += size
         return spans
+
+
+def _no_room(model: LanguageModel) -> InputError:
+    return InputError(f"the context of {model.name!r}, {model.context} tokens, is too short for a text with markers.")
 
 
 def _parts(total: int, count: int, draws: np.random.Generator) -> list[int]:
