@@ -2,6 +2,7 @@
 
     python benchmarks/adaptation_vs_peft.py --json benchmarks/results/adaptation_vs_peft.json
     python benchmarks/adaptation_vs_peft.py --model 3M --case 32x64 --part time
+    python benchmarks/adaptation_vs_peft.py --json benchmarks/results/adaptation_vs_peft.json --table
 
 One thread. Each query has four items of random tokens, one gradient step each; LoRA of rank 8 on all linear layers but
 the output matrix, Adam, the same first weights. Contestants, in turns within each round:
@@ -188,6 +189,29 @@ def lines(row: dict[str, Any]) -> list[str]:
     return found
 
 
+def tables(report: dict[str, Any]) -> list[str]:
+    """The tables of docs/adaptation_peer.md."""
+    found = [
+        "| model | queries | tokens | PEFT reset, ms | PEFT fresh, ms | bank, ms | bank, times | floors "
+        "| last quarter, times | floors |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in report["time"]:
+        bank, last, reset, fresh = (row["contestants"][name] for name in (BANK, LAST, RESET, FRESH))
+        found.append(
+            f"| {row['model']} | {row['queries']} | {row['tokens']} | {reset['cpu_ms']:,.0f} | {fresh['cpu_ms']:,.0f} "
+            f"| {bank['cpu_ms']:,.0f} | **{bank['reset_over']:.2f}** / {bank['fresh_over']:.1f} | {bank['floors']:.2f} "
+            f"| **{last['reset_over']:.1f}** / {last['fresh_over']:.1f} | {last['floors']:.2f} |"
+        )
+    found += ["", "| model | queries | tokens | bank, MB an adapter | PEFT, MB | share |", "|---|---|---|---|---|---|"]
+    for row in report["memory"]:
+        found.append(
+            f"| {row['model']} | {row['queries']} | {row['tokens']} | {row[BANK]:.1f} | {row[RESET]:.1f} "
+            f"| {row[BANK] / row[RESET]:.2f} |"
+        )
+    return found
+
+
 def main() -> None:
     """Measure, print, and write the JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -197,6 +221,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="where to write the report; what it holds of other cases stays")
+    parser.add_argument("--table", action="store_true", help="measure nothing; print the tables of the JSON")
     parser.add_argument("--alone", help=argparse.SUPPRESS)  # of a process whose memory is measured
     options = parser.parse_args()
 
@@ -211,6 +236,9 @@ def main() -> None:
         print(alone(options.alone, options.model[0], *cases[0]))
         return
     report = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
+    if options.table:
+        print(*tables(report), sep="\n")
+        return
     for part in options.part or ("time", "memory"):
         if part == "memory":
             keep(report, "memory", memory(options), options.json)

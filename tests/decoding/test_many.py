@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from whet.adaptation import AdapterBank, LoraConfig
+from whet.adaptation import AdapterBank, LoraConfig, TrainConfig, Trainer
+from whet.adaptation.forms import FullConfig
 from whet.decoding import Sampling, generate, generate_many, score_many, score_text
 from whet.errors import InputError
 from whet.models import LanguageModel
+from whet.types import Example
 
 PROMPTS = ("The cat sat on the", "def area(width, height):\n", "A", "for name in names: print(name) " * 3)
 
@@ -70,3 +72,17 @@ def test_wrong_use_is_named(tiny_llama: LanguageModel) -> None:
     for texts, slots in ((["a", ""], [0, 1]), (["a", "b"], [0, 0]), (["a"], [0, 1])):
         with pytest.raises(InputError, match="not empty"):
             score_many(tiny_llama, texts, bank=bank, slots=slots)
+
+
+def test_a_form_that_has_one_slot_a_pass_is_scored_slot_by_slot(tiny_llama: LanguageModel) -> None:
+    bank = AdapterBank(tiny_llama.module, FullConfig(), slots=2)
+    for slot in range(2):
+        bank.reset(slot, seed=slot)
+    Trainer(tiny_llama, bank, TrainConfig(lr=3e-3)).run(
+        {0: [Example(target="the cat sat")], 1: [Example(target="1 2")]}
+    )
+    texts = ["the cat", "3 4 5"]
+    many = score_many(tiny_llama, texts, bank=bank, slots=[0, 1])
+    for slot, text in enumerate(texts):
+        with bank.using(slot):
+            assert many[slot].nats == pytest.approx(score_text(tiny_llama, text).nats, rel=1e-5)

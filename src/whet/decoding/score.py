@@ -137,7 +137,7 @@ def score_many(
             for slot, text, ahead in zip(slots, texts, before, strict=True)
             for part in _window_lessons(model, model.encode(text), model.encode(ahead))
         ]
-        for together in _passes(parts):
+        for together in _passes(parts, alone=bank.bound.alone):
             lessons = [part for _, part in together]
             batch = read_lessons(model.reader, lessons)
             rows: dict[int, int] = {}
@@ -168,12 +168,13 @@ def _window_lessons(model: LanguageModel, ids: list[int], given: list[int]) -> l
     ]
 
 
-def _passes(parts: Sequence[tuple[int, Lesson]]) -> Iterator[list[tuple[int, Lesson]]]:
-    """Split windows into passes of a bounded number of tokens; those of one slot stay side by side."""
+def _passes(parts: Sequence[tuple[int, Lesson]], *, alone: bool) -> Iterator[list[tuple[int, Lesson]]]:
+    """Split windows into passes of a bounded number of tokens or of one slot; those of one slot stay side by side."""
     together: list[tuple[int, Lesson]] = []
     tokens = 0
     for slot, part in parts:
-        if together and tokens + len(part.ids) > _TOKENS_A_PASS:
+        another = alone and together and together[-1][0] != slot
+        if together and (another or tokens + len(part.ids) > _TOKENS_A_PASS):
             yield together
             together, tokens = [], 0
         together.append((slot, part))
