@@ -42,16 +42,18 @@ if TYPE_CHECKING:
     from whet.models import LanguageModel
 
 STEPS, SAMPLE, QUARTER = 4, 4, 0.25
-CASES = ["1x64", "8x64", "32x64", "64x64", "1x32", "32x32", "32x128", "8x256", "1x512", "8x512"]
+CASES = ["1x64", "8x64", "32x64", "64x64", "1x32", "32x32", "32x8-64", "32x128", "8x256", "1x512", "8x512"]
 MODELS = ("3M", "15M")
 BANK, LAST, COLD = "bank", "last quarter", "last quarter, cold"
 RESET, RESET_LAST, FRESH = "PEFT reset", "PEFT reset, last quarter", "PEFT fresh"
 
 
-def data(queries: int, tokens: int, seed: int) -> Queries:
-    """Token ids by query and step."""
+def data(queries: int, tokens: str, seed: int) -> Queries:
+    """Token ids by query and step; `8-64` draws each length from such a range."""
     draw = random.Random(f"{seed} {tokens}")
-    return [[[draw.randrange(4096) for _ in range(tokens)] for _ in range(STEPS)] for _ in range(queries)]
+    least, _, most = tokens.partition("-")
+    lengths = [[draw.randint(int(least), int(most or least)) for _ in range(STEPS)] for _ in range(queries)]
+    return [[[draw.randrange(4096) for _ in range(length)] for length in row] for row in lengths]
 
 
 def measure(run: Callable[[], list[float]], share: float = 1.0) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def measure(run: Callable[[], list[float]], share: float = 1.0) -> dict[str, Any
     return {"cpu_ms": cpu * 1e3 / share, "wall_ms": wall * 1e3 / share, "losses": losses}
 
 
-def times(model: LanguageModel, queries: int, tokens: int, options: argparse.Namespace) -> dict[str, Any]:
+def times(model: LanguageModel, queries: int, tokens: str, options: argparse.Namespace) -> dict[str, Any]:
     """A row of the table of times."""
     from adaptation_loops import Work
 
@@ -72,7 +74,7 @@ def times(model: LanguageModel, queries: int, tokens: int, options: argparse.Nam
     one_round(model, given[:1], few[:1], 1)  # loads what is loaded once
     for _ in range(options.rounds):
         rounds.append({"rate": Work(model).rate(), **one_round(model, given, few, share)})
-    return {"queries": queries, "tokens": tokens, **summary(rounds, Work(model), queries, tokens)}
+    return {"queries": queries, "tokens": tokens, **summary(rounds, Work(model), given)}
 
 
 def one_round(model: LanguageModel, given: Queries, few: Queries, share: float) -> dict[str, Any]:
@@ -109,12 +111,12 @@ def peft_round(model: LanguageModel, few: Queries, share: float) -> dict[str, An
     return row
 
 
-def summary(rounds: list[dict[str, Any]], work: Work, queries: int, tokens: int) -> dict[str, Any]:
+def summary(rounds: list[dict[str, Any]], work: Work, given: Queries) -> dict[str, Any]:
     """Medians, ratios and differences of losses."""
     report: dict[str, Any] = {"gflops": statistics.median(row["rate"] for row in rounds) / 1e9, "contestants": {}}
     for name in (BANK, COLD, LAST, RESET, RESET_LAST, FRESH):
         layers = QUARTER if name in (COLD, LAST, RESET_LAST) else None
-        needed = work.flops(tokens, layers) * queries * STEPS
+        needed = sum(work.flops(len(ids), layers) for query in given for ids in query)
         report["contestants"][name] = {
             "cpu_ms": statistics.median(row[name]["cpu_ms"] for row in rounds),
             "wall_ms": statistics.median(row[name]["wall_ms"] for row in rounds),
@@ -133,7 +135,7 @@ def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for size in options.model or MODELS:
         for queries, tokens in ((1, 64), (32, 64), (1, 512), (8, 512)):
-            row: dict[str, Any] = {"model": size, "queries": queries, "tokens": tokens}
+            row: dict[str, Any] = {"model": size, "queries": queries, "tokens": str(tokens)}
             for name in (BANK, RESET):
                 run = [sys.executable, __file__, "--alone", name, "--model", size, "--case", f"{queries}x{tokens}"]
                 done = subprocess.run(run, capture_output=True, text=True, check=True)
@@ -146,13 +148,13 @@ def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def alone(name: str, size: str, queries: int, tokens: int) -> float:
+def alone(name: str, size: str, queries: int, tokens: str) -> float:
     """Largest resident size in MB while a contestant works, above that before it."""
     from adaptation_loops import Bank, PeftReset, load
 
     model = load(size)
 
-    def work(queries: int, tokens: int) -> None:
+    def work(queries: int, tokens: str) -> None:
         given = data(queries, tokens, 0)
         if name == BANK:
             Bank(model, queries)(given)
@@ -162,7 +164,7 @@ def alone(name: str, size: str, queries: int, tokens: int) -> float:
         run(given[:1])
         run.close()
 
-    work(1, 8)
+    work(1, "8")
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     work(queries, tokens)
@@ -216,7 +218,7 @@ def main() -> None:
     """Measure, print, and write the JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=MODELS, action="append", help="all unless given")
-    parser.add_argument("--case", action="append", help="QUERIESxTOKENS; a standard set unless given")
+    parser.add_argument("--case", action="append", help="QUERIESxTOKENS, such as 8x64 or 8x32-64; all unless given")
     parser.add_argument("--part", choices=("time", "memory"), action="append", help="both unless given")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
@@ -231,7 +233,7 @@ def main() -> None:
     from adaptation_loops import load
 
     torch.set_num_threads(1)
-    cases = [tuple(map(int, case.split("x"))) for case in options.case or CASES]
+    cases = [(int(queries), tokens) for queries, tokens in (case.split("x") for case in options.case or CASES)]
     if options.alone:
         print(alone(options.alone, options.model[0], *cases[0]))
         return
