@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,19 +24,19 @@ from whet.evaluation.demo.data import (
     HELP,
     Growth,
     demo_queries,
+    from_the_middle,
     growing_prompts,
     long_lines,
     memory_examples,
-    middle_query,
     place_of,
 )
 from whet.evaluation.demo.inside import look_inside
 from whet.evaluation.demo.reuse import reuse_adapters
-from whet.evaluation.demo.words import reuse_words
+from whet.evaluation.demo.words import prompt_words, reuse_words
 from whet.memory import Memory
 from whet.models import LanguageModel
 from whet.tasks import MODES
-from whet.types import Example, Query
+from whet.types import Answer, Example, Query
 
 FULL = DemoSize()
 SMALL = DemoSize(
@@ -98,7 +99,10 @@ def test_the_queries_are_many_short_and_always_the_same(examples: list[Example],
 
 def test_the_place_of_a_query_is_where_it_stands(known: frozenset[str]) -> None:
     texts, unions = demo_queries(FULL, known)
-    text = middle_query(texts, unions[CODE])
+    ordered = from_the_middle(texts, unions[CODE])
+    assert len(ordered) == sum(text.group in unions[CODE] for text in texts)
+    text = ordered[0]
+    assert text.group == sorted(unions[CODE])[len(unions[CODE]) // 2]
     path, line = place_of(text).split(":")
     source = (Path(json.__file__).parent.parent / path).read_text(encoding="utf-8")
     assert "\n".join(source.split("\n")[int(line) - 1 :]).lstrip().startswith(text.text)
@@ -130,7 +134,7 @@ def engine(tiny_llama: LanguageModel, tmp_path: Path) -> Iterator[Engine]:
 
 
 def test_the_steps_taken_again_are_those_of_the_engine(engine: Engine) -> None:
-    inside = look_inside(engine, Query("def run(self", "def run(self", "):\n    pass\n"), "here", tokens=4)
+    inside = look_inside(engine, {"here": Query("def run(self", "def run(self", "):\n    pass\n")}, tokens=4)
     assert [step.before for step in inside.steps] == pytest.approx(list(inside.answer.losses), rel=1e-6)
     assert inside.answer.plan.rung == ("adapt" if inside.answer.guard.status != "rolled_back" else "base")
     assert inside.traces["sift(0.1)"] == inside.answer.uncertainty
@@ -138,8 +142,28 @@ def test_the_steps_taken_again_are_those_of_the_engine(engine: Engine) -> None:
     assert len(engine.memory.adapters) == 0
 
 
+def test_the_first_query_whose_adapter_may_answer_is_shown(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = {place: Query(f"def {place}", f"def {place}", "(self):\n    pass\n") for place in ("one", "two", "three")}
+    let_through: list[str] = ["def three"]
+    answer = Engine.answer
+
+    def judged(engine: Engine, prompt: str, **named: Any) -> Answer:
+        found = answer(engine, prompt, **named)
+        rung = "adapt" if any(prompt.startswith(text) for text in let_through) else "base"
+        return replace(found, plan=replace(found.plan, rung=rung))
+
+    monkeypatch.setattr(Engine, "answer", judged)
+    shown = look_inside(engine, queries, tokens=2)
+    assert (shown.place, shown.refused) == ("three", 2)
+    assert "Before it 2 were tried" in prompt_words(shown)
+    let_through.clear()
+    shown = look_inside(engine, queries, tokens=2)
+    assert (shown.place, shown.refused) == ("one", 0)
+    assert "no adapter of those around it" in prompt_words(shown)
+
+
 def test_neighbours_passed_over_are_those_not_picked_with_what_is_most_like_them(engine: Engine) -> None:
-    inside = look_inside(engine, Query("def run(self", "def run(self", "):\n    pass\n"), "here", tokens=4)
+    inside = look_inside(engine, {"here": Query("def run(self", "def run(self", "):\n    pass\n")}, tokens=4)
     found = engine.memory.search("def run(self", 6)
     picked = {pick.example.id for pick in inside.answer.picks}
     assert {passed.example.id for passed in inside.passed_over} == set(found.ids) - picked

@@ -26,7 +26,7 @@ def test_methods_are_sorted_by_what_their_interval_allows_to_say() -> None:
     assert better.endswith(": sift(0.1) at 80.0%.")
     assert worse.startswith("Worse")
     assert worse.endswith(": repeat at 130.0%.")
-    assert "includes zero: nearest at 99.0%." in unclear
+    assert "fewer than 6 queries): nearest at 99.0%." in unclear
 
 
 def test_it_is_said_when_nothing_beats_the_base() -> None:
@@ -37,7 +37,7 @@ def test_it_is_said_when_nothing_beats_the_base() -> None:
 
 
 def test_an_unknown_interval_allows_nothing_to_be_said() -> None:
-    assert "includes zero" in verdicts([BASE, row("sift(0.1)", 50, None)])[1]
+    assert "fewer than 6 queries" in verdicts([BASE, row("sift(0.1)", 50, None)])[1]
     assert difference(row("sift(0.1)", 50, None)) == "−1.000"
 
 

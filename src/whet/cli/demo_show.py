@@ -12,7 +12,7 @@ from rich.text import Text
 
 from whet.cli.text import first_words, printable, source
 from whet.evaluation.demo import Act, Comparison, Inside, Opening, Reuse
-from whet.evaluation.demo.words import comparison_words, inside_words, reuse_words
+from whet.evaluation.demo.words import comparison_words, inside_words, prompt_words, reuse_words
 from whet.evaluation.findings import difference, phases
 from whet.evaluation.summary import Row, summarise
 
@@ -68,7 +68,7 @@ def _comparison(comparison: Comparison) -> Iterable[RenderableType]:
 
 def _inside(inside: Inside) -> Iterable[RenderableType]:
     yield _heading("Act 2. One query from inside")
-    yield f"The prompt is the first half of the middle query of the middle module, {inside.place}. Its last lines:"
+    yield f"{prompt_words(inside)} Its last lines:"
     yield _quoted("\n".join(inside.query.given.rstrip().split("\n")[-4:]))
     yield _picks(inside)
     if inside.passed_over:

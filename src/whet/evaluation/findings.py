@@ -10,6 +10,9 @@ from whet.evaluation.summary import Row, summarise
 
 _LOOP = ("embed", "cache", "search", "select", "train", "guard", "remember", "generate", "score")
 
+_FEWEST = 6
+"""Queries below which an interval says nothing: all five of five may well have moved one way by chance."""
+
 
 def name(row: Row, *, several: bool) -> str:
     """A row's method, with its number of picks where there are several to tell apart."""
@@ -52,7 +55,7 @@ def verdicts(rows: Sequence[Row]) -> list[str]:
     openings = {
         "better": "Better than the base model, with the 95% interval of the paired difference below zero:",
         "worse": "Worse than the base model, with the interval above zero:",
-        "open": "Not to be told from the base model, since the interval includes zero:",
+        "open": f"Not to be told from the base model (zero in the interval, or fewer than {_FEWEST} queries):",
     }
     sentences = [f"{openings[side]} {_listed(names)}." for side, names in sides.items() if names]
     best = min(rows, key=lambda row: row.bits_per_byte)
@@ -83,7 +86,7 @@ def against(records: Iterable[Record], ours: str, other: str) -> str:
 
 
 def _side(row: Row) -> str:
-    if row.difference_ci95 is None:
+    if row.difference_ci95 is None or row.queries < _FEWEST:
         return "open"
     low, high = row.difference_ci95
     return "better" if high < 0 else "worse" if low > 0 else "open"

@@ -18,10 +18,10 @@ from whet.evaluation.demo.data import (
     HELP,
     DemoSize,
     demo_queries,
+    from_the_middle,
     growing_prompts,
     long_lines,
     memory_examples,
-    middle_query,
     place_of,
 )
 from whet.evaluation.demo.inside import Inside, look_inside
@@ -112,8 +112,8 @@ def run_demo(
         with counting("comparing", "queries", len(texts)) as progress:
             comparison = compare(engine, texts, unions, logs=out, workers=workers, progress=progress)
         show(comparison)
-        shown = middle_query(texts, unions[CODE])
-        inside = look_inside(engine, MODES[MODE](shown.text), place_of(shown), tokens=size.tokens)
+        ordered = {place_of(text): MODES[MODE](text.text) for text in from_the_middle(texts, unions[CODE])}
+        inside = look_inside(engine, ordered, tokens=size.tokens)
         show(inside)
         with counting("reusing", "pairs of queries", len(pairs)) as progress:
             reuse = reuse_adapters(engine, pairs, tokens=size.tokens, progress=progress)

@@ -164,11 +164,13 @@ def growing_prompts(size: DemoSize, known: Collection[str]) -> list[Growth]:
     return pairs
 
 
-def middle_query(texts: Sequence[Text], groups: Collection[str]) -> Text:
-    """The middle one of the texts of the middle one of these groups: a rule, not a choice."""
+def from_the_middle(texts: Sequence[Text], groups: Collection[str]) -> list[Text]:
+    """The texts of these groups: the middle one of the middle group, then those around it. A rule, not a choice."""
+    members = [text for text in texts if text.group in groups]
     group = sorted(groups)[len(groups) // 2]
-    members = [text for text in texts if text.group == group]
-    return members[len(members) // 2]
+    middle = [place for place, text in enumerate(members) if text.group == group]
+    centre = middle[len(middle) // 2]
+    return [members[place] for place in sorted(range(len(members)), key=lambda place: (abs(place - centre), place))]
 
 
 def place_of(text: Text) -> str:

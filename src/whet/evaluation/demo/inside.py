@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from whet.memory import Candidates
 from whet.selection import Nearest, PassedOver, Random, Selector, explain
 from whet.types import Answer, Example, Query
 
+_MOST_TRIED = 6
 NEAR_DUPLICATE = 0.8
 """Cosine of two examples from which on the demo calls the one a near-duplicate of the other."""
 
@@ -42,6 +43,7 @@ class Inside:
 
     Attributes:
         place: where its text is from.
+        refused: queries that came before it and whose adapters were rolled back.
         query: what the memory was searched with, and how the text really goes on.
         answer: of the engine.
         steps: the training, step by step.
@@ -54,6 +56,7 @@ class Inside:
     """
 
     place: str
+    refused: int
     query: Query
     answer: Answer
     steps: tuple[Step, ...]
@@ -76,17 +79,22 @@ class Inside:
         return float(sum(gains[passed.why.rank - 1] for passed in self.passed_over))
 
 
-def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Inside:
+def look_inside(engine: Engine, queries: Mapping[str, Query], *, tokens: int) -> Inside:
     """Answer one query by an engine that trains anew, and take the steps again to see what each did.
+
+    It is the first whose adapter the guard lets answer, of the first few; the very first if there is none among them.
 
     Args:
         engine: how; nothing is reused or remembered.
-        query: with a target.
-        place: where its text is from.
+        queries: by where their texts are from; with targets.
         tokens: length of the completions.
     """
     alone = Engine(engine.model, engine.memory, replace(engine.config, reuse=None, selector="sift"))
-    answer = alone.answer(query.text, sampling=Sampling(max_tokens=tokens))
+    sampling = Sampling(max_tokens=tokens)
+    tried = list(queries.items())[:_MOST_TRIED]
+    answers = ((n, *one, alone.answer(one[1].text, sampling=sampling)) for n, one in enumerate(tried))
+    kept = next((found for found in answers if found[-1].plan.rung == "adapt"), None)
+    refused, place, query, answer = kept or (0, *tried[0], alone.answer(tried[0][1].text, sampling=sampling))
     steps = _steps(alone, [pick.example for pick in answer.picks])
     target = query.target or ""
     before = score_text(engine.model, target, given=query.given).bits_per_byte
@@ -98,6 +106,7 @@ def look_inside(engine: Engine, query: Query, place: str, *, tokens: int) -> Ins
     n = len(answer.picks)
     return Inside(
         place=place,
+        refused=refused,
         query=query,
         answer=answer,
         steps=tuple(steps),

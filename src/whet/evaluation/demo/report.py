@@ -8,7 +8,7 @@ from whet.evaluation.demo.comparison import Comparison
 from whet.evaluation.demo.data import CODE, HELP
 from whet.evaluation.demo.inside import Inside
 from whet.evaluation.demo.reuse import Reuse
-from whet.evaluation.demo.words import comparison_words, inside_words, reuse_words
+from whet.evaluation.demo.words import comparison_words, inside_words, prompt_words, reuse_words
 from whet.evaluation.figures import loss_steps, variance_lines
 from whet.evaluation.page import Block, Gallery, Listing, Picture, Prose, Section, Table, settings, table, write_report
 from whet.evaluation.report import bars, dots, measured, reading, seconds
@@ -72,7 +72,7 @@ def _language(comparison: Comparison) -> Section:
 
 def _inside(inside: Inside) -> Section:
     blocks: list[Block] = [
-        Prose(f"The prompt is the first half of the middle query of the middle module, {inside.place}."),
+        Prose(prompt_words(inside)),
         *map(Prose, inside_words(inside)),
         Gallery(
             (

@@ -24,6 +24,18 @@ def comparison_words(comparison: Comparison) -> list[str]:
     ]
 
 
+def prompt_words(inside: Inside) -> str:
+    """Which text the prompt is from, and why that one."""
+    before = {
+        0: "",
+        1: " Before it one was tried; its adapter was rolled back.",
+    }.get(inside.refused, f" Before it {inside.refused} were tried; their adapters were rolled back.")
+    rule = "the first, from the middle of the list on, whose adapter the guard lets answer"
+    if inside.answer.plan.rung != "adapt":
+        rule = "the middle one of the list; no adapter of those around it was let answer either"
+    return f"The prompt is the first half of a held-out text, {inside.place}: {rule}.{before}"
+
+
 def inside_words(inside: Inside) -> list[str]:
     """What the picks leave unknown, what nearest neighbours would have wasted, what the steps did."""
     n = len(inside.answer.picks)
