@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -23,9 +24,9 @@ def in_threads(kernel: Callable[..., None], given: tuple[Any, ...], parts: Seque
     if len(parts) == 1:
         kernel(*given, *parts[0])
     else:
-        list(_pool(len(parts)).map(lambda part: kernel(*given, *part), parts))
+        list(_pool(len(parts), os.getpid()).map(lambda part: kernel(*given, *part), parts))
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process has none of the threads
     return ThreadPoolExecutor(threads, thread_name_prefix="whet")
