@@ -1,0 +1,22 @@
+"""Programs that reproduce every training pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whet.programs.expressions import Expression
+from whet.programs.images import Grid
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A program that fits, what it costs and what it gives for the tests.
+
+    Attributes:
+        found: the mechanism that found it.
+    """
+
+    expression: Expression
+    cost: float
+    predictions: list[Grid]
+    found: str

@@ -1,0 +1,1 @@
+"""Rules for single cells, learnt from all cells of the training pairs."""
