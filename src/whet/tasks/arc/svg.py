@@ -54,8 +54,8 @@ def rows_svg(rows: Sequence[LabelledRow]) -> str:
         height += _LABEL + tallest + 2 * _MARGIN
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
-        f'viewBox="0 0 {width:g} {height:g}" style="width:{width:g}px;max-width:100%" font-family="inherit" font-size="12" fill="currentColor">'
-        f"{''.join(parts)}</svg>"
+        f'viewBox="0 0 {width:g} {height:g}" style="width:{width:g}px;max-width:100%" '
+        f'font-family="inherit" font-size="12" fill="currentColor">{"".join(parts)}</svg>'
     )
 
 
