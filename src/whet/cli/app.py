@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from whet.cli.arc import arc_app
+from whet.cli.arc_pretrain import pretrain
 from whet.cli.arc_solve import report, solve
 from whet.cli.ask import ask
 from whet.cli.demo import demo
@@ -36,6 +37,7 @@ app.command()(run)
 app.add_typer(eval_app, name="eval")
 arc_app.command()(solve)
 arc_app.command()(report)
+arc_app.command()(pretrain)
 app.add_typer(arc_app, name="arc")
 app.command()(tune)
 app.command()(forget)
