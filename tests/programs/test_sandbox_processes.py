@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,20 +56,30 @@ def eventually(condition: Callable[[], object]) -> bool:
     return False
 
 
-def launch(script: str) -> subprocess.Popen[str]:
-    """A process with a sandbox, `sandbox`."""
-    start = f"import os, sys\nfrom whet.programs.sandbox import *\nsandbox = Sandbox({PATIENT})\n"
-    return subprocess.Popen([sys.executable, "-c", start + script], stdout=subprocess.PIPE, text=True)
+@contextmanager
+def launch(script: str) -> Iterator[subprocess.Popen[str]]:
+    """A process with a sandbox, `sandbox`, that has been tried out; it is ended in any case."""
+    start = f"import os, sys\nfrom whet.programs.sandbox import *\nsandbox = Sandbox({PATIENT})\nprint(flush=True)\n"
+    with subprocess.Popen([sys.executable, "-c", start + script], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def server_and_program(parent: int) -> tuple[int, int]:
     """The two processes below a parent that runs a program."""
+    pairs: list[tuple[int, int]] = []
 
     def found() -> list[tuple[int, int]]:
-        return [(server, program) for server in children(parent) for program in children(server)]
+        pairs[:] = [(server, program) for server in children(parent) for program in children(server)]
+        return pairs
 
     assert eventually(found)
-    return found()[0]
+    return pairs[0]
 
 
 @pytest.fixture(scope="module")
