@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+from arc_fakes import faked
 
 from whet.errors import InputError
 from whet.scaling import arc
@@ -21,23 +20,8 @@ def task(name: str) -> ArcTask:
     return ArcTask(name, (Pair(ONE, ONE),), (ONE,))
 
 
-def faked(task: ArcTask, seconds: float) -> TaskResult:
-    """A solver that does what the task's name says."""
-    if task.id == "dies":
-        os._exit(9)
-    if task.id == "hangs":
-        time.sleep(60)
-    if task.id == "raises":
-        raise ValueError("no")
-    return TaskResult(task.id, (attempts(ONE),), {"seconds": seconds, "candidates": []})
-
-
 @pytest.fixture
 def fake_solver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that run `faked`, quickly started."""
-    from multiprocessing import get_context
-
-    monkeypatch.setattr("multiprocessing.get_context", lambda _: get_context("fork"))
     monkeypatch.setattr("whet.tasks.arc.solve.solve", faked)
     monkeypatch.setattr(arc, "_GRACE", 0.0)
 
