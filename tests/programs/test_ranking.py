@@ -7,7 +7,7 @@ import pytest
 
 from whet.programs.candidates import Candidate
 from whet.programs.expressions import INPUT
-from whet.programs.induce import Solution, attempts, ranked
+from whet.programs.induce import ranked
 from whet.programs.plausible import NEW_COLOUR, UNCHANGED, UNIFORM, surprise
 
 ONE, TWO, THREE = (np.array([[colour, 0]], np.uint8) for colour in (1, 2, 3))
@@ -26,17 +26,6 @@ def test_programs_that_agree_outweigh_one_that_is_a_little_cheaper():
     out = ranked([candidate(2.0, TWO), *[candidate(2.5, ONE)] * 3])
     assert [one.predictions[0][0, 0] for one in out] == [1, 2]
     assert out[0].cost == 2.5
-
-
-def test_attempts_differ_for_each_test_on_its_own():
-    pairs = [(ONE, TWO), (ONE, THREE), (TWO, TWO)]
-    solutions = [Solution("input", 1.0, list(pair), "search") for pair in pairs]
-    tried = attempts(solutions, 2)
-    assert [[int(grid[0, 0]) for grid in grids] for grids in tried] == [[1, 2], [2, 3]]
-
-
-def test_without_solutions_there_are_no_attempts():
-    assert attempts([]) == []
 
 
 @pytest.mark.parametrize(

@@ -61,17 +61,6 @@ def induce(train: Sequence[tuple[Grid, Grid]], tests: Sequence[Grid], limits: Li
     ]
 
 
-def attempts(solutions: Sequence[Solution], number: int = 2) -> list[list[Grid]]:
-    """For each test the first distinct outputs, `number` at most."""
-    out: list[list[Grid]] = []
-    for grids in zip(*(solution.predictions for solution in solutions), strict=True):
-        distinct: dict[tuple[tuple[int, ...], bytes], Grid] = {}
-        for grid in grids:
-            distinct.setdefault((grid.shape, grid.tobytes()), grid)
-        out.append(list(distinct.values())[:number])
-    return out
-
-
 def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
     """One candidate for each distinct prediction, by the likelihood of all that agree on it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -81,6 +83,22 @@ NUMBER_NAMES = (
 
 
 @compiled
+def _counts(cells: Grid) -> Any:
+    """Cells of each colour by row `(height, 10)`, by column `(width, 10)`, and in all `(10,)`."""
+    height, width = cells.shape
+    rows = np.zeros((height, 10), np.int64)
+    columns = np.zeros((width, 10), np.int64)
+    total = np.zeros(10, np.int64)
+    for row in range(height):
+        for column in range(width):
+            colour = cells[row, column]
+            rows[row, colour] += 1
+            columns[column, colour] += 1
+            total[colour] += 1
+    return rows, columns, total
+
+
+@compiled
 def _usual(number: NDArray[np.int64]) -> int:
     """The colour with the largest count, 0 aside; 0 if none is there."""
     best = 0
@@ -97,15 +115,7 @@ def colours_of(cells: Grid) -> Features:
     dy = np.array([-1, -1, 0, 1, 1, 1, 0, -1])
     dx = np.array([0, 1, 1, 1, 0, -1, -1, -1])
     out = np.full((54, height, width), 10, np.uint8)
-    rows = np.zeros((height, 10), np.int64)
-    columns = np.zeros((width, 10), np.int64)
-    total = np.zeros(10, np.int64)
-    for row in range(height):
-        for column in range(width):
-            colour = cells[row, column]
-            rows[row, colour] += 1
-            columns[column, colour] += 1
-            total[colour] += 1
+    rows, columns, total = _counts(cells)
     most = _usual(total)
     least = most
     for colour in range(1, 10):
@@ -175,15 +185,7 @@ def numbers_of(cells: Grid) -> Features:
     """The features that are numbers, `(F, height, width)`, at most 63."""
     height, width = cells.shape
     out = np.zeros((76, height, width), np.uint8)
-    rows = np.zeros((height, 10), np.int64)
-    columns = np.zeros((width, 10), np.int64)
-    total = np.zeros(10, np.int64)
-    for row in range(height):
-        for column in range(width):
-            colour = cells[row, column]
-            rows[row, colour] += 1
-            columns[column, colour] += 1
-            total[colour] += 1
+    rows, columns, total = _counts(cells)
     for row in range(height):
         for column in range(width):
             own = cells[row, column]
