@@ -22,7 +22,7 @@ import numpy as np
 from whet.programs.induce import induce
 from whet.programs.limits import Limits
 from whet.tasks.arc import wilson
-from whet.tasks.arc.solve import distinct
+from whet.tasks.arc.grids import distinct
 
 Task = dict[str, Any]
 

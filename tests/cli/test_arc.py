@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from cli_fakes import Whet
 
+from whet.models.grid_net import GridNet, GridNetConfig, save_grid_net
+
 
 def task(*, answer: int) -> dict[str, Any]:
     train = [{"input": [[1, 2]], "output": [[2, 1]]}]
@@ -113,3 +115,28 @@ def test_a_task_that_is_not_there_is_named(whet: Whet, folder: Path, tmp_path: P
     result = whet("arc", "solve", "third", "--folder", folder, "--out", tmp_path)
     assert result.exit_code == 1
     assert "no task 'third'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--way", "magic"), "'magic' is none of induction"),
+        (("--server", "http://localhost:1/v1"), "give both or none"),
+        (("--way", "synthesis"), "synthesis needs a server"),
+    ],
+)
+def test_ways_that_cannot_be_tried_are_refused(
+    whet: Whet, folder: Path, tmp_path: Path, given: tuple[str, ...], told: str
+) -> None:
+    result = whet("arc", "solve", "--folder", folder, "--out", tmp_path / "out", *given)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_tasks_that_the_net_was_trained_on_are_told(whet: Whet, folder: Path, tmp_path: Path) -> None:
+    net = tmp_path / "net.safetensors"
+    save_grid_net(GridNet(GridNetConfig(16, 2, 2, 16)), net, tasks='["first", "elsewhere"]')
+    asked = ("arc", "solve", "--folder", folder, "--net", net, "--out", tmp_path / "out", "--seconds-per-task", "0")
+    assert "trained on 1 of these tasks" in whet(*asked).stderr
+    assert "trained on" not in whet(*asked, "--way", "induction").stderr

@@ -8,7 +8,14 @@ from whet.evaluation.arc import write_arc_report
 from whet.tasks.arc import ArcScore, ArcTask, Pair, TaskResult, TaskScore, as_grid, attempts
 
 ONE, TWO = as_grid([[1]]), as_grid([[2, 2]])
-CANDIDATE = {"found": "search", "program": "flip(<input>)", "cost": 2.5, "outputs": [[[2, 2]]]}
+CANDIDATE = {
+    "found": "search",
+    "program": "flip(<input>)",
+    "confidence": [0.81],
+    "votes": [11],
+    "views": 16,
+    "outputs": [[[2, 2]]],
+}
 
 
 def page(tmp_path: Path, marks: tuple[TaskScore, ...] | None) -> str:
@@ -28,7 +35,7 @@ def test_the_page_tells_what_was_found_and_what_is_right(tmp_path: Path) -> None
     assert "ARC: 3 tasks" in text
     assert "33.3 (6.1 to 79.2)" in text
     assert "1.5 seconds; test input 1: right with the first attempt." in text
-    assert "Candidate 1, by search, cost 2.5." in text
+    assert "Candidate 1, by search; 81% sure; votes of views: 11 of 16." in text
     assert "flip(&lt;input&gt;)" in text
     assert "its process ended." in text
     assert "unasked" not in text

@@ -59,14 +59,17 @@ def print_results(tasks: Sequence[ArcTask], results: Mapping[str, TaskResult]) -
     """A line a task: how its first attempt was found, and in which time."""
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
-    for heading in ("task", "candidates", "seconds", "first attempt found by"):
-        table.add_column(heading, justify="right" if heading in ("candidates", "seconds") else "left")
+    for heading in ("task", "candidates", "seconds", "sure", "first attempt found by"):
+        table.add_column(heading, justify="right" if heading in ("candidates", "seconds", "sure") else "left")
     for task in tasks[:_LISTED]:
         info = results[task.id].info
         candidates = info.get("candidates", [])
         found = candidates[0]["found"] if candidates else info.get("problem", "nothing explains all demonstrations")
         seconds = f"{info['seconds']:.1f}" if "seconds" in info else ""
-        table.add_row(printable(task.id), str(len(candidates)), seconds, printable(str(found)))
+        sure = [sum(both) for both in info.get("confidence", ()) if both]
+        table.add_row(
+            printable(task.id), str(len(candidates)), seconds, f"{min(sure):.0%}" if sure else "", printable(str(found))
+        )
     console.print(table)
     if len(tasks) > _LISTED:
         typer.echo(f"… and {len(tasks) - _LISTED:,} more")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from whet.tasks.arc import ArcSet, ArcTask
+    from whet.tasks.arc.ways import Settings
 
 _RESULTS, _SUBMISSION, _REPORT = "results.jsonl", "submission.json", "report.html"
 OutOption = Annotated[
@@ -28,19 +29,41 @@ def solve(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many tasks.")] = None,
     seconds: Annotated[float, typer.Option("--seconds-per-task", min=0.0, help="Wall-clock time a task.")] = 60.0,
     processes: Annotated[int, typer.Option(min=1, help="Tasks at a time.")] = 1,
+    ways: Annotated[
+        list[str] | None,
+        typer.Option("--way", help="induction, transduction or synthesis; several are tried in the order given."),
+    ] = None,
+    net: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="NET", help="The net for transduction, instead of whet's."),
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="An OpenAI-compatible server whose model writes programs.")
+    ] = None,
+    server_model: Annotated[str | None, typer.Option(metavar="NAME", help="The model's name there.")] = None,
     out: OutOption = Path("whet-arc"),
     as_json: JsonOption = False,
 ) -> None:
-    """Solve tasks: search for programs that explain all demonstrations, and answer by them."""
+    """Solve tasks: by programs that explain all demonstrations, and where none is sure by a net that practises on them.
+
+    Each way ends when its time is over or it is sure. The two likeliest answers are the attempts.
+    """
     from whet.cli.arc_show import print_problems, print_results, results_json
     from whet.scaling.arc import solve_all
     from whet.tasks.arc import write_submission
 
+    settings = _settings(ways or [], net, server, server_model)
     found = _read(source_of(set_name, folder))
     wanted = _wanted(found, tasks or [], limit)
+    _tell_leak(settings, wanted)
     with counting("solving", "tasks", total=len(wanted)) as told:
         results = solve_all(
-            wanted, out / _RESULTS, seconds=seconds, processes=processes, progress=lambda _, done: told(done)
+            wanted,
+            out / _RESULTS,
+            seconds=seconds,
+            processes=processes,
+            settings=settings,
+            progress=lambda _, done: told(done),
         )
     write_submission(out / _SUBMISSION, {task: result.attempts for task, result in results.items()})
     if as_json:
@@ -86,3 +109,37 @@ def _read(source: str) -> ArcSet:
 def _wanted(found: ArcSet, ids: Sequence[str], limit: int | None) -> list[ArcTask]:
     chosen = [found[task] for task in ids] if ids else list(found)
     return chosen[:limit]
+
+
+def _settings(ways: Sequence[str], net: Path | None, server: str | None, model: str | None) -> Settings:
+    from whet.tasks.arc.ways import ARC_NET, WAYS, Settings
+
+    if (server is None) != (model is None):
+        raise typer.BadParameter("give both or none.", param_hint="--server and --server-model")
+    unknown = [way for way in ways if way not in WAYS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(WAYS)}.", param_hint="--way")
+    if "synthesis" in ways and server is None:
+        raise typer.BadParameter("synthesis needs a server that writes programs.", param_hint="--server")
+    writes = ("synthesis",) if server is not None else ()
+    return Settings(
+        ways=tuple(dict.fromkeys(ways)) or ("induction", "transduction", *writes),
+        net=net or ARC_NET,
+        server=(server, model) if server is not None and model is not None else None,
+    )
+
+
+def _tell_leak(settings: Settings, tasks: Sequence[ArcTask]) -> None:
+    """Say on stderr that the net has seen tasks that it is asked about."""
+    from whet.tasks.arc import overlap
+    from whet.tasks.arc.transduction.pretrain import trained_on
+
+    if "transduction" not in settings.ways:
+        return
+    seen = overlap(trained_on(settings.net), {task.id for task in tasks})
+    if seen:
+        typer.echo(
+            f"the net was trained on {len(seen):,} of these tasks: a score would say little; "
+            "--way induction leaves it out",
+            err=True,
+        )

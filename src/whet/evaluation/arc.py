@@ -78,7 +78,7 @@ def _task(task: ArcTask, result: TaskResult, mark: TaskScore | None) -> Section:
     for rank, candidate in enumerate(candidates[:2], start=1):
         outputs = [as_grid(grid) for grid in candidate["outputs"]]
         rows = [(f"test output {n}", (grid,)) for n, grid in enumerate(outputs, start=1)]
-        caption = f"Candidate {rank}, by {candidate['found']}, cost {candidate['cost']}."
+        caption = f"Candidate {rank}, by {candidate['found']}{_standing(candidate)}."
         pictures.append(Picture(Svg(rows_svg(rows)), caption))
     blocks: list[Block] = [Prose("; ".join(words) + ".")] if words else []
     blocks.append(Gallery(tuple(pictures)))
@@ -87,3 +87,10 @@ def _task(task: ArcTask, result: TaskResult, mark: TaskScore | None) -> Section:
     elif candidates[0]["program"]:
         blocks.append(Listing(candidates[0]["program"], "The program of the first candidate."))
     return Section(task.id, tuple(blocks))
+
+
+def _standing(candidate: Mapping[str, Any]) -> str:
+    """How sure its way is of a candidate, and the votes for it."""
+    sure = ", ".join(f"{p:.0%}" for p in candidate["confidence"])
+    votes = ", ".join(f"{count} of {candidate['views']}" for count in candidate["votes"])
+    return f"; {sure} sure" + (f"; votes of views: {votes}" if votes else "")

@@ -14,6 +14,7 @@ from whet.tasks.arc.submission import attempts
 
 if TYPE_CHECKING:
     from whet.tasks.arc.task import ArcTask
+    from whet.tasks.arc.ways import Settings
 
 _GRACE = 30.0
 """Seconds after its time at which a process that has not answered is ended; starting it takes some of them."""
@@ -25,6 +26,7 @@ def solve_all(
     *,
     seconds: float,
     processes: int,
+    settings: Settings | None = None,
     progress: Callable[[TaskResult | None, int], None] | None = None,
 ) -> dict[str, TaskResult]:
     """Solve, in order, the tasks that the file holds no result of.
@@ -36,6 +38,7 @@ def solve_all(
         results: where a line a task is appended; a run that is started again goes on there.
         seconds: wall-clock time a task.
         processes: tasks at a time.
+        settings: the ways of solving and what they work with; those of `solve`, if None.
         progress: told the newest result (None at first) and how many tasks are done, those of earlier runs among them.
 
     Returns:
@@ -57,14 +60,16 @@ def solve_all(
     told = progress or (lambda *_: None)
     told(None, len(found))
     left = [task for task in tasks if task.id not in found]
-    for result in _solved(left, seconds, processes):
+    for result in _solved(left, seconds, processes, settings):
         append_result(results, result)
         found[result.id] = result
         told(result, len(found))
     return found
 
 
-def _solved(tasks: Sequence[ArcTask], seconds: float, processes: int) -> Iterator[TaskResult]:
+def _solved(
+    tasks: Sequence[ArcTask], seconds: float, processes: int, settings: Settings | None
+) -> Iterator[TaskResult]:
     """Results as they come."""
     from multiprocessing import get_context
 
@@ -72,11 +77,12 @@ def _solved(tasks: Sequence[ArcTask], seconds: float, processes: int) -> Iterato
 
     from whet.tasks.arc.solve import solve
 
+    given = [seconds] if settings is None else [seconds, settings]
     # a fresh process has no threads of its parent, which a fork could find holding a lock
     with ProcessPool(processes, context=get_context("spawn")) as pool:
         try:
             open_: dict[Future[TaskResult], ArcTask] = {
-                pool.schedule(solve, args=[task, seconds], timeout=seconds + _GRACE): task for task in tasks
+                pool.schedule(solve, args=[task, *given], timeout=seconds + _GRACE): task for task in tasks
             }
             while open_:
                 done, _ = wait(open_, return_when=FIRST_COMPLETED)

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from whet.errors import InputError
 from whet.tasks.arc import as_grid
+from whet.tasks.arc.grids import distinct
 
 shapes = st.tuples(st.integers(1, 30), st.integers(1, 30))
 
@@ -61,3 +62,9 @@ def test_a_grid_does_not_change_with_the_array_that_it_came_from() -> None:
 def test_what_is_no_grid_is_refused_with_the_place(values: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         as_grid(values, "g")
+
+
+def test_each_different_grid_comes_once_in_order() -> None:
+    one, two, wide = as_grid([[1]]), as_grid([[2]]), as_grid([[1, 1]])
+    found = distinct([two, one, two, wide, one])
+    assert [grid.tolist() for grid in found] == [[[2]], [[1]], [[1, 1]]]

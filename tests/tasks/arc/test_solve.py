@@ -3,21 +3,76 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from whet.tasks.arc import as_grid, load_set
-from whet.tasks.arc.solve import distinct, solve
+from whet.tasks.arc import solve as solving
+from whet.tasks.arc.solve import likeliest, solve
+from whet.tasks.arc.ways import WAYS, Candidate, Settings
+
+ONE, TWO, SIX = as_grid([[1]]), as_grid([[2]]), as_grid([[6]])
+ALONE = Settings(ways=("induction",))
 
 
-def test_each_different_grid_comes_once_in_order() -> None:
-    one, two, wide = as_grid([[1]]), as_grid([[2]]), as_grid([[1, 1]])
-    assert distinct([two, one, two, wide, one]) == [two, one, wide]
+def told(grid: object, confidence: float, found: str = "x") -> Candidate:
+    return Candidate((as_grid(grid),), (confidence,), found)
+
+
+def test_ways_that_agree_make_an_answer_likelier() -> None:
+    found = {"a": [told([[1]], 0.5), told([[2]], 0.4)], "b": [told([[2]], 0.4)]}
+    (first, p), (second, q) = likeliest(found, 0)
+    # odds 1 for the first; 1 - 0.6², so 0.64 / 0.36 for the second
+    assert (first, second) == (TWO, ONE)
+    assert p == pytest.approx(0.64 / 0.36 / (1 + 1 + 0.64 / 0.36))
+    assert q == pytest.approx(1 / (1 + 1 + 0.64 / 0.36))
+
+
+def test_candidates_of_one_way_that_agree_count_once() -> None:
+    assert likeliest({"a": [told([[1]], 0.5), told([[1]], 0.4)]}, 0) == [(ONE, pytest.approx(0.5))]
+
+
+@pytest.fixture
+def two_ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A first way that gets surer and surer of 1, and a second that says 6; which were asked for more."""
+    asked: list[str] = []
+
+    def first(*_: object) -> Iterator[list[Candidate]]:
+        for p in (0.5, 0.9, 0.99, 0.999):
+            asked.append(f"first {p}")
+            yield [told([[1]], p)]
+
+    def second(*_: object) -> Iterator[list[Candidate]]:
+        asked.append("second")
+        yield [told([[6]], 0.3)]
+
+    monkeypatch.setitem(WAYS, "first", first)
+    monkeypatch.setitem(WAYS, "second", second)
+    return asked
+
+
+def test_no_more_is_asked_when_the_answer_is_sure(folder: Path, two_ways: list[str]) -> None:
+    result = solve(load_set(folder)["flip"], 10, Settings(ways=("first", "second")))
+    assert two_ways == ["first 0.5", "first 0.9", "first 0.99"]
+    assert result.attempts[0][0] == ONE
+    assert list(result.info["spent"]) == ["first"]
+
+
+def test_what_all_ways_found_is_put_together(
+    folder: Path, two_ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solving, "SURE", 1.1)
+    result = solve(load_set(folder)["flip"], 10, Settings(ways=("second", "first")))
+    assert two_ways == ["second", "first 0.5", "first 0.9", "first 0.99", "first 0.999"]
+    assert [one.tolist() for one in result.attempts[0]] == [[[1]], [[6]]]
+    assert [one["found"] for one in result.info["candidates"]] == ["x", "x"]
+    assert [one["confidence"] for one in result.info["candidates"]] == [[0.999], [0.3]]
 
 
 def test_a_task_is_answered_by_a_program_that_explains_it(folder: Path) -> None:
-    result = solve(load_set(folder)["flip"], seconds=20)
+    result = solve(load_set(folder)["flip"], 20, ALONE)
     assert result.attempts[0][0].tolist() == [[9, 8]]
     assert result.info["candidates"][0]["outputs"][0] == [[9, 8]]
     assert result.info["candidates"][0]["program"]
@@ -25,7 +80,7 @@ def test_a_task_is_answered_by_a_program_that_explains_it(folder: Path) -> None:
 
 
 def test_without_time_nothing_is_tried(folder: Path) -> None:
-    result = solve(load_set(folder)["grow"], seconds=0)
+    result = solve(load_set(folder)["grow"], 0)
     assert result.info["candidates"] == []
     assert [first.tolist() for first, _ in result.attempts] == [[[0, 0], [0, 0]]] * 2
 
@@ -38,7 +93,7 @@ def test_what_the_answers_are_makes_no_difference(folder: Path, blank: bool) -> 
         del content["test"][0]["output"]
     else:
         content["test"][0]["output"] = [[0, 0, 0]]
-    before = solve(load_set(folder)["flip"], seconds=20).attempts
+    before = solve(load_set(folder)["flip"], 20, ALONE).attempts
     path.write_text(json.dumps(content))
-    after = solve(load_set(folder)["flip"], seconds=20).attempts
+    after = solve(load_set(folder)["flip"], 20, ALONE).attempts
     assert [[g.tolist() for g in pair] for pair in before] == [[g.tolist() for g in pair] for pair in after]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,6 +51,14 @@ def frozen(array: npt.NDArray[Any]) -> Grid:
 def content(grid: Grid) -> Hashable:
     """What two grids share only if they are equal."""
     return grid.shape, grid.tobytes()
+
+
+def distinct(grids: Iterable[Grid]) -> list[Grid]:
+    """Each different grid once, in order."""
+    found: dict[Hashable, Grid] = {}
+    for grid in grids:
+        found.setdefault(content(grid), grid)
+    return list(found.values())
 
 
 def _from_lists(values: object, name: str) -> npt.NDArray[np.uint8]:

@@ -1,77 +1,93 @@
-"""Answering a task: programs that explain all of its demonstrations, the two likeliest answers at each test input."""
+"""Answering a task: ways of solving are tried in turn until one is sure enough, and what they find is put together."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
-from whet.tasks.arc.grids import Grid, as_grid, content
+from whet.programs.limits import Meter
+from whet.tasks.arc.confidence import odds_of_either
+from whet.tasks.arc.grids import Grid, content
 from whet.tasks.arc.results import TaskResult
 from whet.tasks.arc.submission import attempts
 from whet.tasks.arc.task import ArcTask
+from whet.tasks.arc.ways import WAYS, Candidate, Settings
 
-_KEPT = 8
-"""Candidates of a task that are written down."""
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """An answer to all test inputs of a task.
-
-    Attributes:
-        outputs: one a test input.
-        found: the mechanism that found it.
-        program: its text, if a program was found.
-        cost: how unlikely it is; smaller is better.
-    """
-
-    outputs: tuple[Grid, ...]
-    found: str
-    program: str
-    cost: float
+SURE = 0.97
+"""Probability that one of the two attempts is right, above which no more time is spent."""
+_SHARE = 0.6
+"""Of the time that is left, for a way that is not the last."""
+_KEPT = 4
+"""Candidates of each way that are written down."""
+_DEFAULT = Settings()
 
 
-def solve(task: ArcTask, seconds: float) -> TaskResult:
+def solve(task: ArcTask, seconds: float, settings: Settings = _DEFAULT) -> TaskResult:
     """Attempts at a task, with the candidates that they come from.
 
     Args:
         task: demonstrations and test inputs.
         seconds: wall-clock time at most, but for what is under way when it ends; with 0 nothing is tried.
+        settings: the ways and what they work with.
+
+    Raises:
+        WhetError: a way cannot be tried at all: there is no net, or no server that answers.
     """
-    begin = time.monotonic()
-    candidates = _induced(task, seconds) if seconds > 0 else []
+    meter = Meter(seconds)
+    found: dict[str, list[Candidate]] = {}
+    spent: dict[str, float] = {}
+    for place, name in enumerate(settings.ways):
+        begin = time.monotonic()
+        own = meter.part(_SHARE) if place + 1 < len(settings.ways) else meter
+        if not own.go_on() or _sure(task, found):
+            break
+        for better in WAYS[name](task, settings, own):
+            found[name] = better
+            if _sure(task, found):
+                break
+        spent[name] = round(time.monotonic() - begin, 3)
+    best = [likeliest(found, i) for i in range(len(task.test))]
     return TaskResult(
         task.id,
-        tuple(attempts(*distinct([one.outputs[i] for one in candidates])) for i in range(len(task.test))),
+        tuple(attempts(*(grid for grid, _ in one)) for one in best),
         {
-            "seconds": round(time.monotonic() - begin, 3),
-            "candidates": [
-                {
-                    "found": one.found,
-                    "program": one.program,
-                    "cost": round(one.cost, 3),
-                    "outputs": [grid.tolist() for grid in one.outputs],
-                }
-                for one in candidates[:_KEPT]
-            ],
+            "seconds": round(seconds - meter.left(), 3),
+            "spent": spent,
+            "confidence": [[round(p, 4) for _, p in one[:2]] for one in best],
+            "candidates": _written(found),
         },
     )
 
 
-def distinct(grids: Sequence[Grid]) -> list[Grid]:
-    """Each different grid once, in order."""
-    found: dict[Hashable, Grid] = {}
-    for grid in grids:
-        found.setdefault(content(grid), grid)
-    return list(found.values())
+def likeliest(found: Mapping[str, Sequence[Candidate]], test: int) -> list[tuple[Grid, float]]:
+    """The distinct outputs for a test input with their probabilities, the likeliest first.
+
+    Ways that agree are taken to be independent; candidates of one way are not. Only one output is right, or none: so
+    the odds of each are taken against all others and against none. Of equally likely outputs the one that was found
+    first comes first.
+
+    Args:
+        found: by the name of a way, its candidates.
+        test: which test input.
+    """
+    told: dict[Hashable, tuple[Grid, dict[str, float]]] = {}
+    for way, candidates in found.items():
+        for one in candidates:
+            grid = one.outputs[test]
+            _, by_way = told.setdefault(content(grid), (grid, {}))
+            by_way[way] = max(by_way.get(way, 0.0), one.confidence[test])
+    odds = [odds_of_either(by_way.values()) for _, by_way in told.values()]
+    merged = [(grid, one / (1.0 + sum(odds))) for (grid, _), one in zip(told.values(), odds, strict=True)]
+    return sorted(merged, key=lambda pair: -pair[1])
 
 
-def _induced(task: ArcTask, seconds: float) -> list[Candidate]:
-    from whet.programs.induce import induce
-    from whet.programs.limits import Limits
+def _sure(task: ArcTask, found: Mapping[str, Sequence[Candidate]]) -> bool:
+    """Whether the attempts at each test input are likely enough to hold the right output."""
+    return all(sum(p for _, p in likeliest(found, i)[:2]) >= SURE for i in range(len(task.test)))
 
-    found = induce([(pair.input, pair.output) for pair in task.train], task.test, Limits(seconds=seconds))
-    return [
-        Candidate(tuple(as_grid(grid) for grid in one.predictions), one.found, one.program, one.cost) for one in found
-    ]
+
+def _written(found: dict[str, list[Candidate]]) -> list[dict[str, Any]]:
+    """The best of each way, the likeliest first."""
+    kept = [one for candidates in found.values() for one in candidates[:_KEPT]]
+    return [one.as_json() for one in sorted(kept, key=lambda one: -min(one.confidence))]

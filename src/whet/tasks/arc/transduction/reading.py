@@ -45,6 +45,10 @@ class Reading:
         """The most probable grid in each view."""
         return [as_grid(grid) for grid in self.cells.argmax(-1)]
 
+    def votes(self, answer: Grid) -> int:
+        """How many views give this grid as their answer."""
+        return sum(np.array_equal(answer, one) for one in self.answers)
+
     def scores(self, answer: Grid) -> Floats:
         """The log probability of a grid in each view, `(views,)`; minus infinity if it is of another size."""
         if answer.shape != self.cells.shape[1:3]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from whet.decoding.votes import by_score, hierarchical, majority
-from whet.tasks.arc.grids import Grid, as_grid
+from whet.tasks.arc.grids import Grid, as_grid, distinct
 from whet.tasks.arc.transduction.reading import Reading
 
 
@@ -32,12 +32,8 @@ def product(reading: Reading) -> list[Grid]:
     """
     total = reading.cells.sum(axis=0)
     best = as_grid(total.argmax(-1))
-    found = by_score((answer, float(reading.scores(answer).sum())) for answer in _different([best, *reading.answers]))
+    found = by_score((answer, float(reading.scores(answer).sum())) for answer in distinct([best, *reading.answers]))
     return found if len(found) > 1 else [best, _second(total)]
-
-
-def _different(answers: list[Grid]) -> list[Grid]:
-    return list({answer.tobytes(): answer for answer in answers}.values())
 
 
 def _second(total: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Grid:

@@ -1,0 +1,31 @@
+"""Write a pretrained net without its optimisers and in half precision, as it comes with whet.
+
+python benchmarks/arc_export.py runs/arc/state.safetensors src/whet/models/arc_net/model.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from safetensors import safe_open
+
+from whet.models.grid_net import load_grid_net, save_grid_net
+from whet.tasks.arc.transduction.pretrain import trained_on
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("state", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+    with safe_open(args.state, "pt") as file:
+        step = file.metadata()["step"]
+    net = load_grid_net(args.state).half()
+    save_grid_net(net, args.out, step=step, tasks=json.dumps(sorted(trained_on(args.state))))
+    print(f"{args.out}: step {step}, {args.out.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What tasks are solved with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from whet.tasks.arc.transduction.practice import Practice
+
+ARC_NET = Path(__file__).parents[3] / "models" / "arc_net" / "model.safetensors"
+"""The net that comes with whet."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What tasks are solved with; it can be sent to another process.
+
+    Attributes:
+        ways: names in `WAYS`, in the order in which they are tried.
+        net: file of the net that practises on each task.
+        practice: its first stage of practice; each further one has twice as many steps.
+        views: in how many views it answers.
+        server: address of a server with the OpenAI protocol, and the name of the model there that writes programs.
+    """
+
+    ways: tuple[str, ...] = ("induction", "transduction")
+    net: Path = ARC_NET
+    practice: Practice = field(default_factory=Practice)
+    views: int = 16
+    server: tuple[str, str] | None = None

@@ -1,0 +1,63 @@
+"""Each way of solving, on a task that it can solve or with a stand-in for what it asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from whet.errors import InputError, ModelError
+from whet.models.grid_net import GridNet, GridNetConfig, save_grid_net
+from whet.programs.limits import Meter
+from whet.tasks.arc import ArcTask, Pair, as_grid
+from whet.tasks.arc.transduction.practice import Practice
+from whet.tasks.arc.ways import WAYS, Settings
+
+FLIP = ArcTask(
+    "flip",
+    (Pair(as_grid([[1, 2, 3]]), as_grid([[3, 2, 1]])), Pair(as_grid([[4, 5], [6, 7]]), as_grid([[5, 4], [7, 6]]))),
+    (as_grid([[8, 9]]), as_grid([[0, 1, 2]])),
+)
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    save_grid_net(GridNet(GridNetConfig(16, 2, 2, 16)), tmp_path / "net.safetensors")
+    return tmp_path / "net.safetensors"
+
+
+def test_induction_gives_programs_the_likeliest_first() -> None:
+    (found,) = WAYS["induction"](FLIP, Settings(), Meter(20))
+    assert [grid.tolist() for grid in found[0].outputs] == [[[9, 8]], [[2, 1, 0]]]
+    assert found[0].program
+    sure = [one.confidence[0] for one in found]
+    assert sure == sorted(sure, reverse=True)
+    assert all(0 < p < 1 and one.confidence == (p, p) for one, p in zip(found, sure, strict=True))
+
+
+def test_transduction_gives_two_candidates_a_stage_with_their_votes(net: Path) -> None:
+    settings = Settings(net=net, practice=Practice(steps=10, episodes=2), views=4)
+    stages = WAYS["transduction"](FLIP, settings, Meter(1e6))
+    first, second = next(stages), next(stages)
+    assert [one.found for one in (*first, *second)] == [
+        *["net, 0 steps of practice"] * 2,
+        *["net, 10 steps of practice"] * 2,
+    ]
+    best, other = second
+    assert [grid.shape for grid in best.outputs] == [(1, 2), (1, 3)]
+    assert best.views == 4
+    assert all(0 <= votes <= 4 for votes in (*best.votes, *other.votes))
+    assert all(a.tolist() != b.tolist() for a, b in zip(best.outputs, other.outputs, strict=True))
+    assert {"votes", "views", "confidence", "outputs"} <= best.as_json().keys()
+
+
+def test_transduction_says_which_file_holds_no_net(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nothing\.safetensors"):
+        next(WAYS["transduction"](FLIP, Settings(net=tmp_path / "nothing.safetensors"), Meter(1)))
+
+
+def test_synthesis_wants_a_server() -> None:
+    with pytest.raises(InputError, match="server"):
+        next(WAYS["synthesis"](FLIP, Settings(), Meter(1)))
