@@ -87,6 +87,10 @@ def run(name: str, solver: Solver, net: GridNet, tasks: Sequence[ArcTask], at_on
     return [done[task.id] for task in tasks]
 
 
+def largest_side(task: ArcTask) -> int:
+    return max(max(grid.shape) for grid in (*task.test, *(g for pair in task.train for g in (pair.input, pair.output))))
+
+
 def lists(grids: Any) -> list[Any]:
     return [grid.tolist() for grid in grids]
 
@@ -113,6 +117,8 @@ def main() -> None:
     parser.add_argument("net", type=Path)
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--set")
+    parser.add_argument("--side", type=int, default=30, help="only tasks without a larger grid")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--stages", nargs="*", default=["untrained", "trained", "no-views", "no-context", "slots"])
     parser.add_argument("--steps", type=int, default=Practice.steps)
@@ -125,8 +131,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every so manieth task")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    source = "arc1-training" if args.held_out else str(args.folder)
-    tasks = list(load_set(source))
+    source = "arc1-training" if args.held_out else args.set or str(args.folder)
+    tasks = [task for task in load_set(source) if largest_side(task) <= args.side]
     if args.held_out:
         wanted = set(held_out())
         tasks = [task for task in tasks if task.id in wanted]

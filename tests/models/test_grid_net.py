@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from whet.errors import ModelError
-from whet.models.grid_net import BLANK, SIZE, GridBatch, GridNet, GridNetConfig, load_grid_net, save_grid_net
+from whet.models.grid_net import BLANK, NONE, SIZE, GridBatch, GridNet, GridNetConfig, load_grid_net, save_grid_net
 
 CONFIG = GridNetConfig(width=32, blocks=4, heads=2, hidden=40)
 
@@ -18,47 +18,43 @@ def a_net(seed=0):
     return net.requires_grad_(False)
 
 
-def a_batch(episodes=2, context=2, queries=2, *, inputs=6, outputs=4, seed=0):
-    """Inputs of 2×3, outputs of 2×2."""
+def a_batch(episodes=2, context=2, queries=2, seed=0):
+    """Inputs of 2×3, outputs of 3×2: 8 places."""
     torch.manual_seed(seed)
-    tokens = torch.randint(0, 10, (episodes, context + queries, 1 + inputs + outputs))
-    tokens[:, :, 0] = SIZE
-    tokens[:, context:, 1 + inputs :] = BLANK
-    rows = torch.tensor([0, *(i // 3 for i in range(inputs)), *(i // 2 for i in range(outputs))])
-    columns = torch.tensor([0, *(i % 3 for i in range(inputs)), *(i % 2 for i in range(outputs))])
+    places = [(r, c) for r in range(3) for c in range(3) if r < 2 or c < 2]
+    rows, columns = (torch.tensor([0, *axis]) for axis in zip(*places, strict=True))
+    inputs, outputs = torch.randint(0, 10, (2, episodes, context + queries, 9))
+    inputs[:, :, rows == 2], outputs[:, :, columns == 2] = NONE, NONE
+    inputs[:, :, 0], outputs[:, :, 0] = SIZE, NONE
+    outputs[:, context:][outputs[:, context:] != NONE] = BLANK
     return GridBatch(
-        tokens=tokens,
-        rows=rows.expand_as(tokens).clone(),
-        columns=columns.expand_as(tokens).clone(),
-        real=torch.ones_like(tokens, dtype=torch.bool),
-        context=context,
         inputs=inputs,
+        outputs=outputs,
+        rows=rows.expand_as(inputs).clone(),
+        columns=columns.expand_as(inputs).clone(),
+        real=torch.ones_like(inputs, dtype=torch.bool),
+        context=context,
     )
 
 
 def naive(net, batch):
     """One episode at a time, one query and key at a time, by the words of the module."""
     found_cells, found_sizes = [], []
-    for episode in range(len(batch.tokens)):
-        tokens = batch.tokens[episode].flatten()
-        pairs, length = batch.tokens.shape[1:]
+    for episode in range(len(batch.inputs)):
+        pairs, length = batch.inputs.shape[1:]
         pair = torch.arange(pairs).repeat_interleave(length)
-        place = torch.arange(length).repeat(pairs)
-        is_output = place > batch.inputs
         is_query = pair >= batch.context
         real = batch.real[episode].flatten()
-        x = net.colours.weight[tokens].clone()
-        x[(place > 0) & ~is_output] += net.sides.weight[0]
-        x[is_output] += net.sides.weight[1]
+        x = net.inputs.weight[batch.inputs[episode].flatten()] + net.outputs.weight[batch.outputs[episode].flatten()]
         for number, block in enumerate(net.blocks):
             same = pair[:, None] == pair[None]
             sees = same if number % 2 == 0 else same | ~is_query[None]
-            sees = sees & real[None] & ~(is_query[:, None] & ~is_output[:, None] & same & is_output[None])
+            sees = sees & real[None]
             x = x + _attention(block, x, sees, batch.rows[episode].flatten(), batch.columns[episode].flatten())
             hidden = F.layer_norm(x, (CONFIG.width,), block.hidden_norm.weight)
             x = x + F.relu(hidden @ block.up.weight.T) ** 2 @ block.down.weight.T
         x = F.layer_norm(x, (CONFIG.width,), net.norm.weight).view(pairs, length, -1)[batch.context :]
-        found_cells.append(x[:, 1 + batch.inputs :] @ net.colours.weight[:10].T + net.colour_bias)
+        found_cells.append(x @ net.outputs.weight[:10].T + net.colour_bias)
         found_sizes.append(net.size_head(x[:, 0]).view(-1, 2, 30))
     return torch.stack(found_cells), torch.stack(found_sizes)
 
@@ -99,48 +95,40 @@ def test_without_a_context_queries_see_only_themselves():
 def test_the_order_of_the_context_makes_no_difference():
     net, batch = a_net(), a_batch(context=3)
     order = torch.tensor([2, 0, 1, 3, 4])
-    other = replace(batch, tokens=batch.tokens[:, order], rows=batch.rows[:, order], columns=batch.columns[:, order])
+    other = replace(batch, inputs=batch.inputs[:, order], outputs=batch.outputs[:, order])
     torch.testing.assert_close(net(batch), net(other), atol=1e-5, rtol=1e-5)
 
 
 def test_queries_do_not_see_each_other():
     net, batch = a_net(), a_batch()
-    tokens = batch.tokens.clone()
-    tokens[:, -1, 1 : 1 + batch.inputs] = 3
+    inputs = batch.inputs.clone()
+    inputs[:, -1, 1:5] = 3
     cells, sizes = net(batch)
-    others, other_sizes = net(replace(batch, tokens=tokens))
+    others, other_sizes = net(replace(batch, inputs=inputs))
     torch.testing.assert_close(cells[:, 0], others[:, 0])
     torch.testing.assert_close(sizes[:, 0], other_sizes[:, 0])
     assert not torch.allclose(cells[:, 1], others[:, 1])
 
 
-def test_the_size_is_predicted_before_the_canvas_is_seen():
-    net, batch = a_net(), a_batch()
-    real = batch.real.clone()
-    real[:, batch.context :, -2:] = False
-    torch.testing.assert_close(net(batch)[1], net(replace(batch, real=real))[1])
-
-
-def test_places_that_fill_up_change_nothing():
+def test_what_fills_up_changes_nothing():
     net, batch = a_net(), a_batch()
 
     def filled(x, value):
-        grown = torch.full((3, 5, 14), value)
-        grown[:2, :2, :7], grown[:2, 3:, :7] = x[:, :2, :7], x[:, 2:, :7]
-        grown[:2, :2, 9:13], grown[:2, 3:, 9:13] = x[:, :2, 7:], x[:, 2:, 7:]
+        grown = torch.full((3, 5, 12), value)
+        grown[:2, :2, :9], grown[:2, 3:, :9] = x[:, :2], x[:, 2:]
         return grown
 
     larger = GridBatch(
-        tokens=filled(batch.tokens, 5),
+        inputs=filled(batch.inputs, 5),
+        outputs=filled(batch.outputs, 6),
         rows=filled(batch.rows, 7),
         columns=filled(batch.columns, 7),
         real=filled(batch.real, False),
         context=3,
-        inputs=8,
     )
     cells, sizes = net(batch)
     more_cells, more_sizes = net(larger)
-    torch.testing.assert_close(more_cells[:2, :, :4], cells, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(more_cells[:2, :, :9], cells, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(more_sizes[:2], sizes, atol=1e-5, rtol=1e-5)
     assert more_cells.isfinite().all()
 

@@ -1,13 +1,14 @@
 """A small transformer that answers a grid task in one pass.
 
-It sees whole episodes: pairs of grids that show a rule, and queries, which are pairs whose output is a blank canvas. A
-pair is laid out as one token for its output's size, the cells of its input and the cells of its output. Blocks take
-turns: in one each pair attends to itself alone, in the next the pairs of the context attend to each other, and each
-query to the context and to itself. So the order of the pairs makes no difference, and neither do other queries.
+It sees whole episodes: pairs of grids that show a rule, and queries, which are pairs whose output is a blank canvas.
+The two grids of a pair lie on each other, first cell on first cell: a token is a place, with the colour that the input
+has there and the one that the output has, or that a grid does not reach so far. One token a pair stands for the size of
+its output. Blocks take turns: in one each pair attends to itself alone, in the next the pairs of the context attend to
+each other, and each query to the context and to itself. So the order of the pairs makes no difference, and neither do
+other queries.
 
 Positions are rotary in two dimensions, row and column (Su et al. 2021, arXiv 2104.09864, applied along each axis), so
-what counts is how far apart two cells are. Of a query, only the canvas sees the canvas: the size is predicted before
-the canvas is made, and must not depend on how large it was made.
+what counts is how far apart two cells are. The size of an output is asked for by a query without a canvas.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     _Two = tuple[Tensor, Tensor]
 
 COLOURS = 10
-BLANK = 10
-"""The cell of a canvas."""
+NONE = 10
+"""In place of a colour, where a grid has no cell."""
+BLANK = 11
+"""In place of an output's colour: the cell of a canvas."""
 SIZE = 11
-"""The token before the cells of a pair."""
+"""In place of an input's colour: the token before the cells of a pair."""
 MAX_SIDE = 30
 _PREFIX = "net."
 _NEVER = -1e9  # finite, for a query that may attend to nothing should not make NaN
@@ -56,26 +59,26 @@ class GridBatch:
     """Episodes of equally many pairs and equally many queries, laid out as the net reads them.
 
     Attributes:
-        tokens: `(episodes, pairs, tokens of a pair)`, int64: colours, `BLANK` or `SIZE`. The pairs of the context come
-            first, then the queries. Of each pair first the size token, then the cells of the input, then the output.
-        rows: of each token, its row in its grid.
+        inputs: `(episodes, pairs, places)`, int64: the input's colours, `NONE`, or `SIZE` for the first token of a
+            pair. The pairs of the context come first, then the queries.
+        outputs: likewise the output's colours, `NONE` or `BLANK`.
+        rows: of each token, its row.
         columns: likewise.
         real: which tokens are there; the others fill up.
         context: how many of the pairs are context.
-        inputs: how many places there are for cells of an input.
     """
 
-    tokens: Tensor
+    inputs: Tensor
+    outputs: Tensor
     rows: Tensor
     columns: Tensor
     real: Tensor
     context: int
-    inputs: int
 
     @property
     def queries(self) -> int:
         """How many of the pairs are queries."""
-        return self.tokens.shape[1] - self.context
+        return self.inputs.shape[1] - self.context
 
 
 class GridNet(nn.Module):
@@ -84,34 +87,31 @@ class GridNet(nn.Module):
     def __init__(self, config: GridNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.colours = nn.Embedding(COLOURS + 2, config.width)
-        self.sides = nn.Embedding(2, config.width)
+        self.inputs = nn.Embedding(COLOURS + 2, config.width)
+        self.outputs = nn.Embedding(COLOURS + 2, config.width)
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(config.width, bias=False)
         self.colour_bias = nn.Parameter(torch.zeros(COLOURS))
         self.size_head = nn.Linear(config.width, 2 * MAX_SIDE)
-        nn.init.normal_(self.colours.weight, std=config.width**-0.5)
-        nn.init.normal_(self.sides.weight, std=config.width**-0.5)
+        nn.init.normal_(self.inputs.weight, std=config.width**-0.5)
+        nn.init.normal_(self.outputs.weight, std=config.width**-0.5)
         nn.init.zeros_(self.size_head.weight)
 
     def forward(self, batch: GridBatch) -> tuple[Tensor, Tensor]:
         """Logits of the cells and of the sizes of the queries' outputs.
 
         Returns:
-            `(episodes, queries, places of an output, 10)`, and `(episodes, queries, 2, 30)`: rows, then columns, where
-            number 0 stands for a side of 1.
+            `(episodes, queries, places, 10)`, and `(episodes, queries, 2, 30)`: rows, then columns, where number 0
+            stands for a side of 1.
         """
-        episodes, pairs, length = batch.tokens.shape
-        x = self.colours(batch.tokens)
-        x[:, :, 1 : 1 + batch.inputs] += self.sides.weight[0]
-        x[:, :, 1 + batch.inputs :] += self.sides.weight[1]
-        x = x.view(episodes, pairs * length, -1)
+        episodes, pairs, length = batch.inputs.shape
+        x = (self.inputs(batch.inputs) + self.outputs(batch.outputs)).view(episodes, pairs * length, -1)
         turns = _turns(batch, self.config.width // self.config.heads)
         alone, context, queries = _biases(batch)
         for number, block in enumerate(self.blocks):
             x = block(x, turns, batch, alone if number % 2 == 0 else (context, queries))
         x = self.norm(x).view(episodes, pairs, length, -1)[:, batch.context :]
-        cells = F.linear(x[:, :, 1 + batch.inputs :], self.colours.weight[:COLOURS], self.colour_bias)
+        cells = F.linear(x, self.outputs.weight[:COLOURS], self.colour_bias)
         return cells, self.size_head(x[:, :, 0]).unflatten(-1, (2, MAX_SIDE))
 
 
@@ -142,7 +142,7 @@ class _Block(nn.Module):
 
 def _within(q: Tensor, k: Tensor, v: Tensor, batch: GridBatch, bias: Tensor) -> Tensor:
     """Each pair attends to itself; q, k and v are `(episodes, heads, tokens, width of a head)`."""
-    (episodes, pairs, length), heads = batch.tokens.shape, q.shape[1]
+    (episodes, pairs, length), heads = batch.inputs.shape, q.shape[1]
 
     def apart(x: Tensor) -> Tensor:
         return x.reshape(episodes, heads, pairs, length, -1).transpose(1, 2).flatten(0, 1)
@@ -153,7 +153,7 @@ def _within(q: Tensor, k: Tensor, v: Tensor, batch: GridBatch, bias: Tensor) -> 
 
 def _across(q: Tensor, k: Tensor, v: Tensor, batch: GridBatch, context: Tensor, queries: Tensor) -> Tensor:
     """The context attends to the context, each query to the context and to itself."""
-    (episodes, _, length), heads, count = batch.tokens.shape, q.shape[1], batch.queries
+    (episodes, _, length), heads, count = batch.inputs.shape, q.shape[1], batch.queries
     cut = batch.context * length
     of_context = q[:, :, :cut]
     if cut:  # not without a context
@@ -174,19 +174,13 @@ def _across(q: Tensor, k: Tensor, v: Tensor, batch: GridBatch, context: Tensor, 
 def _biases(batch: GridBatch) -> tuple[Tensor, Tensor, Tensor]:
     """What is added to the products of queries and keys: within pairs, within contexts, and from queries.
 
-    `(episodes · pairs, 1, tokens, tokens)`, `(episodes, 1, 1, tokens)` and `(episodes · queries, 1, tokens, tokens)`.
+    `(episodes · pairs, 1, 1, tokens)`, `(episodes, 1, 1, tokens)` and `(episodes · queries, 1, 1, tokens)`.
     """
-    episodes, pairs, length = batch.tokens.shape
     keys = torch.where(batch.real, 0.0, _NEVER)
-    canvas = torch.zeros(length, length, device=keys.device)
-    canvas[: 1 + batch.inputs, 1 + batch.inputs :] = _NEVER
-    alone = keys[:, :, None, :].repeat(1, 1, length, 1)
-    alone[:, batch.context :] += canvas
-    context = keys[:, : batch.context].reshape(episodes, 1, 1, -1)
-    own = alone[:, batch.context :]
-    shared = context.expand(-1, batch.queries, length, -1)
-    queries = torch.cat([shared, own], dim=3)
-    return alone.view(episodes * pairs, 1, length, length), context, queries.flatten(0, 1)[:, None]
+    context = keys[:, : batch.context].flatten(1)
+    own = keys[:, batch.context :]
+    queries = torch.cat([context[:, None].expand(-1, batch.queries, -1), own], dim=2)
+    return keys.flatten(0, 1)[:, None, None], context[:, None, None], queries.flatten(0, 1)[:, None, None]
 
 
 def _turns(batch: GridBatch, width: int) -> tuple[Tensor, Tensor]:

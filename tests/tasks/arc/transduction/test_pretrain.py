@@ -64,10 +64,10 @@ def test_a_batch_depends_on_its_step_alone():
     first = [forwards.batch(step) for step in range(20)]
     for step in (17, 3, 19):
         batch, colours, sides = Sampler(mixture, 0).batch(step)
-        assert torch.equal(batch.tokens, first[step][0].tokens)
+        assert torch.equal(batch.inputs, first[step][0].inputs)
         assert torch.equal(colours, first[step][1])
         assert torch.equal(sides, first[step][2])
-    assert not torch.equal(Sampler(mixture, 1).batch(0)[0].tokens, first[0][0].tokens)
+    assert not torch.equal(Sampler(mixture, 1).batch(0)[0].inputs, first[0][0].inputs)
 
 
 def test_tasks_of_a_training_set_come_in_with_pairs_that_are_small_enough():
@@ -76,15 +76,25 @@ def test_tasks_of_a_training_set_come_in_with_pairs_that_are_small_enough():
     large = (np.zeros((9, 9), np.uint8), np.zeros((9, 9), np.uint8))
     mixture = Mixture(tasks={"a": [*small, large], "b": [large] * 5}, made_up=0.0, sides=(4,), tokens=200)
     batch, colours, sides = Sampler(mixture, 0).batch(0)
-    assert batch.inputs == 4
+    assert batch.inputs.shape[2] == 1 + 4
     assert (sides[sides >= 0] == 0).all()
     assert len(set(colours[colours >= 0].tolist())) > 1  # in other colours each time
 
 
 def test_no_query_is_in_its_own_context():
     for step in range(16):
-        batch, *_ = SAMPLER.batch(step)
-        inputs = batch.tokens[:, :, 1 : 1 + batch.inputs]
-        for episode, real in zip(inputs, batch.real.any(-1), strict=True):
-            grids = [tuple(grid.tolist()) for grid, there in zip(episode, real, strict=True) if there]
+        for question, _ in SAMPLER.questions(step):
+            grids = [(grid.shape, grid.tobytes()) for grid in (*question.inputs, *(a for a, _ in question.context))]
             assert len(set(grids)) == len(grids)
+
+
+def test_some_queries_ask_for_the_size_and_the_others_for_the_cells():
+    asked = [
+        (question.sizes[place], answers[place].shape)
+        for step in range(16)
+        for question, answers in SAMPLER.questions(step)
+        for place in range(len(answers))
+    ]
+    share = sum(size is None for size, _ in asked) / len(asked)
+    assert 0.02 < share < 0.25
+    assert all(size in (None, shape) for size, shape in asked)

@@ -13,9 +13,9 @@ from whet.tasks.arc.transduction.reading import Reading, read
 
 def copier(batch):
     """In place of a net: answers with the input, and says that the output has 4 rows and 3 columns of 2×3 cells."""
-    colours = batch.tokens[:, batch.context :, 1 : 1 + batch.inputs]
+    colours = batch.inputs[:, batch.context :]
     cells = torch.nn.functional.one_hot(colours % 10, 10).float() * 9
-    rows = batch.rows[:, batch.context :, 1 : 1 + batch.inputs].amax(-1)
+    rows = batch.rows[:, batch.context :].amax(-1)
     sizes = torch.zeros(*rows.shape, 2, 30)
     wide = rows == 1  # the input lies as it is in the task
     for side, (here, turned) in enumerate(((3, 2), (2, 3))):
@@ -37,8 +37,7 @@ def test_where_no_rule_gives_the_size_the_net_is_asked_in_all_views():
 
     def blank(batch):
         sizes = copier(batch)[1]
-        places = batch.tokens.shape[2] - 1 - batch.inputs
-        return torch.zeros(*sizes.shape[:2], places, 10), sizes
+        return torch.zeros(*sizes.shape[:2], batch.inputs.shape[2], 10), sizes
 
     assert read(blank, task, SYMMETRIES)[0].cells.shape == (8, 4, 3, 10)
 

@@ -24,80 +24,93 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Question:
-    """Pairs that show a rule, and inputs to apply it to, each with the size that its output is made with."""
+    """Pairs that show a rule, and inputs to apply it to, each with the size that its output is made with.
+
+    Where that is None, there is no canvas, and the size is what is asked for.
+    """
 
     context: Sequence[tuple[Cells, Cells]]
     inputs: Sequence[Cells]
-    sizes: Sequence[Size]
+    sizes: Sequence[Size | None]
 
 
 def encode(questions: Sequence[Question]) -> GridBatch:
     """Lay out questions as one batch; the shorter ones are filled up."""
     import torch
 
-    from whet.models.grid_net import BLANK, SIZE, GridBatch
+    from whet.models.grid_net import BLANK, NONE, SIZE, GridBatch
 
     context = max(len(question.context) for question in questions)
     queries = max(len(question.inputs) for question in questions)
-    grids = [grid for question in questions for grid in (*question.inputs, *(a for a, _ in question.context))]
-    inputs = max(grid.size for grid in grids)
-    outputs = max(
-        max((b.size for question in questions for _, b in question.context), default=1),
-        max(rows * columns for question in questions for rows, columns in question.sizes),
-    )
-    shape = (len(questions), context + queries, 1 + inputs + outputs)
-    tokens: Ints = np.zeros(shape, np.int64)
-    rows, columns, real = np.zeros_like(tokens), np.zeros_like(tokens), np.zeros(shape, bool)
+    shape = (len(questions), context + queries, 1 + max(map(longest, questions)))
+    inputs, outputs = np.full(shape, NONE, np.int64), np.full(shape, NONE, np.int64)
+    rows, columns, real = np.zeros_like(inputs), np.zeros_like(inputs), np.zeros(shape, bool)
 
-    def put(place: tuple[int, int], start: int, cells: Any, size: Size) -> None:
-        places = (*place, slice(start, start + size[0] * size[1]))
-        tokens[places] = cells
-        rows[places], columns[places] = _indices(*size)
-        real[places] = True
+    def put(place: tuple[int, int], grid: Cells, size: Size, output: Any) -> None:
+        r, c, of_input, of_output = places(_size(grid), size)
+        inputs[(*place, 0)] = SIZE
+        rows[(*place, slice(1, 1 + len(r)))] = r
+        columns[(*place, slice(1, 1 + len(r)))] = c
+        real[(*place, slice(0, 1 + len(r)))] = True
+        inputs[(*place, 1 + of_input)] = grid.ravel()
+        outputs[(*place, 1 + of_output)] = output
 
     for number, question in enumerate(questions):
         for pair, (grid, output) in enumerate(question.context):
-            put((number, pair), 0, SIZE, (1, 1))
-            put((number, pair), 1, grid.ravel(), _size(grid))
-            put((number, pair), 1 + inputs, output.ravel(), _size(output))
+            put((number, pair), grid, _size(output), output.ravel())
         for query, (grid, size) in enumerate(zip(question.inputs, question.sizes, strict=True), start=context):
-            put((number, query), 0, SIZE, (1, 1))
-            put((number, query), 1, grid.ravel(), _size(grid))
-            put((number, query), 1 + inputs, BLANK, size)
+            put((number, query), grid, size or (0, 0), BLANK)
     return GridBatch(
-        tokens=torch.from_numpy(tokens),
+        inputs=torch.from_numpy(inputs),
+        outputs=torch.from_numpy(outputs),
         rows=torch.from_numpy(rows),
         columns=torch.from_numpy(columns),
         real=torch.from_numpy(real),
         context=context,
-        inputs=inputs,
     )
 
 
-def encode_answers(answers: Sequence[Sequence[Cells]], batch: GridBatch) -> tuple[Tensor, Tensor]:
-    """The targets of the queries of a batch.
+def encode_answers(
+    questions: Sequence[Question], answers: Sequence[Sequence[Cells]], batch: GridBatch
+) -> tuple[Tensor, Tensor]:
+    """The targets of the queries of a batch: colours where there is a canvas, else the size.
 
     Returns:
-        Colours, `(episodes, queries, places of an output)`, and sizes less one, `(episodes, queries, 2)`; `IGNORED`
-        where there is none.
+        Colours, `(episodes, queries, places)`, and sizes less one, `(episodes, queries, 2)`; `IGNORED` elsewhere.
     """
     import torch
 
-    places = batch.tokens.shape[2] - 1 - batch.inputs
-    cells = np.full((len(answers), batch.queries, places), IGNORED, np.int64)
+    cells = np.full((len(answers), batch.queries, batch.inputs.shape[2]), IGNORED, np.int64)
     sizes = np.full((len(answers), batch.queries, 2), IGNORED, np.int64)
-    for number, outputs in enumerate(answers):
-        for query, output in enumerate(outputs):
-            cells[number, query, : output.size] = output.ravel()
-            sizes[number, query] = output.shape[0] - 1, output.shape[1] - 1
+    for number, (question, outputs) in enumerate(zip(questions, answers, strict=True)):
+        for query, (grid, size, output) in enumerate(zip(question.inputs, question.sizes, outputs, strict=True)):
+            if size is None:
+                sizes[number, query] = output.shape[0] - 1, output.shape[1] - 1
+            else:
+                cells[number, query, 1 + places(_size(grid), size)[3]] = output.ravel()
     return torch.from_numpy(cells), torch.from_numpy(sizes)
+
+
+@lru_cache(maxsize=4096)
+def places(given: Size, made: Size) -> tuple[Ints, Ints, Ints, Ints]:
+    """The places that an input or an output covers, row by row.
+
+    Returns:
+        Rows and columns of the places; then at which of them the cells of the input are, and those of the output.
+    """
+    rows, columns = max(given[0], made[0]), max(given[1], made[1])
+    r, c = (axis.ravel() for axis in np.indices((rows, columns)))
+    of_input, of_output = ((r < size[0]) & (c < size[1]) for size in (given, made))
+    covered = of_input | of_output
+    return r[covered], c[covered], np.flatnonzero(of_input[covered]), np.flatnonzero(of_output[covered])
+
+
+def longest(question: Question) -> int:
+    """Places of the largest pair."""
+    sizes = [(_size(a), _size(b)) for a, b in question.context]
+    sizes += [(_size(grid), size or (0, 0)) for grid, size in zip(question.inputs, question.sizes, strict=True)]
+    return max(len(places(*both)[0]) for both in sizes)
 
 
 def _size(grid: Cells) -> Size:
     return grid.shape[0], grid.shape[1]
-
-
-@lru_cache(maxsize=1024)
-def _indices(rows: int, columns: int) -> tuple[Ints, Ints]:
-    places = np.arange(rows * columns)
-    return places // columns, places % columns

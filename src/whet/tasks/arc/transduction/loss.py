@@ -31,5 +31,5 @@ def losses(cells: Tensor, sizes: Tensor, colours: Tensor, sides: Tensor) -> Tens
 
 def mean_loss(cells: Tensor, sizes: Tensor, colours: Tensor, sides: Tensor) -> Tensor:
     """The mean over the queries that are there."""
-    there = sides[..., 0] != IGNORED
+    there = (sides[..., 0] != IGNORED) | (colours != IGNORED).any(-1)
     return losses(cells, sizes, colours, sides)[there].mean()

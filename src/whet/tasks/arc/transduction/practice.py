@@ -38,6 +38,7 @@ class Practice:
         views: whether each episode is seen in a random view, or as it is.
         context: whether a pair is predicted from the others, or from its input alone.
         seed: what the draws depend on.
+        left_out: the most demonstrations that an episode leaves out, the one to predict among them.
     """
 
     steps: int = 40
@@ -46,6 +47,7 @@ class Practice:
     views: bool = True
     context: bool = True
     seed: int = 0
+    left_out: int = 1
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
@@ -55,7 +57,7 @@ class Practice:
 def episodes_of(task: ArcTask, practice: Practice) -> list[Episode]:
     """The episodes that a task offers; none, where it has one demonstration and the others are to be shown."""
     if practice.context:
-        return list(leave_out(task).episodes)
+        return [episode for n in range(1, practice.left_out + 1) for episode in leave_out(task, n).episodes]
     return [Episode((), pair) for pair in task.train]
 
 
@@ -137,4 +139,4 @@ def _joined(
 ) -> tuple[GridBatch, Tensor, Tensor]:
     every = [one for part in parts for one in part]
     batch = encode([question for question, _ in every])
-    return batch, *encode_answers([answers for _, answers in every], batch)
+    return batch, *encode_answers([question for question, _ in every], [answers for _, answers in every], batch)

@@ -16,7 +16,7 @@ import torch
 from whet.errors import InputError
 from whet.tasks.arc.grids import Grid, as_grid
 from whet.tasks.arc.task import ArcTask
-from whet.tasks.arc.transduction.encoding import Question, Size, encode
+from whet.tasks.arc.transduction.encoding import Question, Size, encode, places
 from whet.tasks.arc.transduction.looks import Look
 from whet.tasks.arc.transduction.output_sizes import ruled_size
 
@@ -76,8 +76,9 @@ def read(net: GridNet, task: ArcTask, seen_as: Sequence[Look], *, context: bool 
     found: list[list[Floats]] = [[] for _ in task.test]
     questions = [_question(task, look, sizes, context) for look in seen_as]
     for look, question, logits in zip(seen_as, questions, _cells(net, questions), strict=True):
-        for number, (rows, columns) in enumerate(question.sizes):
-            found[number].append(look.undo(logits[number, : rows * columns].reshape(rows, columns, -1)))
+        for number, (grid, size) in enumerate(zip(question.inputs, map(look.size, sizes), strict=True)):
+            there = places(_size(grid), size)[3]
+            found[number].append(look.undo(logits[number, 1 + there].reshape(*size, -1)))
     symmetries = tuple(look.symmetry for look in seen_as)
     return [Reading(symmetries, np.stack(cells)) for cells in found]
 
@@ -87,7 +88,7 @@ def _sizes(net: GridNet, task: ArcTask, seen_as: Sequence[Look], context: bool) 
     known = [size for size in ruled if size is not None]
     if len(known) == len(ruled):
         return known
-    questions = [_question(task, look, [(1, 1)] * len(ruled), context) for look in seen_as]
+    questions = [_question(task, look, [None] * len(ruled), context) for look in seen_as]
     totals = np.zeros((len(ruled), 2, 30))
     for look, sides in zip(seen_as, _sides(net, questions), strict=True):
         totals += sides[:, ::-1] if look.swaps else sides
@@ -95,9 +96,13 @@ def _sizes(net: GridNet, task: ArcTask, seen_as: Sequence[Look], context: bool) 
     return [size or other for size, other in zip(ruled, told, strict=True)]
 
 
-def _question(task: ArcTask, look: Look, sizes: Sequence[Size], context: bool) -> Question:
+def _question(task: ArcTask, look: Look, sizes: Sequence[Size | None], context: bool) -> Question:
     shown = look.pairs((pair.input, pair.output) for pair in task.train) if context else []
-    return Question(shown, [look.grid(grid) for grid in task.test], [look.size(size) for size in sizes])
+    return Question(shown, [look.grid(grid) for grid in task.test], [size and look.size(size) for size in sizes])
+
+
+def _size(grid: Grid) -> Size:
+    return grid.shape[0], grid.shape[1]
 
 
 def _cells(net: GridNet, questions: Sequence[Question]) -> list[Floats]:
@@ -111,7 +116,7 @@ def _sides(net: GridNet, questions: Sequence[Question]) -> list[Floats]:
 @torch.no_grad()
 def _passes(net: GridNet, questions: Sequence[Question]) -> list[tuple[Floats, Floats]]:
     """Log probabilities of cells and of sizes, from a few questions at a time: their order is kept."""
-    each = encode(questions[:1]).tokens.numel()
+    each = encode(questions[:1]).inputs.numel()
     at_once = max(1, _TOKENS // each)
     found = []
     for start in range(0, len(questions), at_once):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from whet.tasks.arc.generate import FAMILIES, Family, draw_task
-from whet.tasks.arc.transduction.encoding import Cells, Question, encode, encode_answers
+from whet.tasks.arc.transduction.encoding import Cells, Question, encode, encode_answers, longest
 from whet.tasks.arc.transduction.looks import random_look
 
 if TYPE_CHECKING:
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from whet.models.grid_net import GridBatch
 
 Pairs: TypeAlias = Sequence[tuple[Cells, Cells]]
-_Drawn: TypeAlias = tuple[Question, Sequence[Cells]]
+Drawn: TypeAlias = tuple[Question, Sequence[Cells]]
+"""A question, and the outputs that it asks for."""
 _POOL = 16
 """Batches that are drawn together, so that questions of one length come into one batch."""
 _QUERIES = 3
+_SIZES = 0.1
+"""Share of the queries that ask for the size of an output."""
 
 
 @dataclass(frozen=True)
@@ -51,32 +54,37 @@ class Sampler:
         self.mixture = mixture
         self.seed = seed
         self._fitting = {side: _fitting(mixture.tasks.values(), side) for side in set(mixture.sides)}
-        self._pool: tuple[int, list[list[_Drawn]]] = (-1, [])
+        self._pool: tuple[int, list[list[Drawn]]] = (-1, [])
 
     def batch(self, step: int) -> tuple[GridBatch, Tensor, Tensor]:
         """The batch of a step, counted from 0, and its targets as `encode_answers` has them."""
+        drawn = self.questions(step)
+        questions, answers = [question for question, _ in drawn], [outputs for _, outputs in drawn]
+        batch = encode(questions)
+        return batch, *encode_answers(questions, answers, batch)
+
+    def questions(self, step: int) -> list[Drawn]:
+        """The questions of a step, counted from 0."""
         number, place = divmod(step, _POOL)
         if number != self._pool[0]:
             self._pool = number, self._drawn(np.random.default_rng((self.seed, number)))
-        chosen = self._pool[1][place]
-        batch = encode([question for question, _ in chosen])
-        return batch, *encode_answers([answers for _, answers in chosen], batch)
+        return self._pool[1][place]
 
-    def _drawn(self, rng: np.random.Generator) -> list[list[_Drawn]]:
-        drawn: list[_Drawn] = []
+    def _drawn(self, rng: np.random.Generator) -> list[list[Drawn]]:
+        drawn: list[Drawn] = []
         context = int(rng.integers(2, 5))
         costs = 0
         while costs < _POOL * self.mixture.tokens or len(drawn) < _POOL:
             drawn.append(self._question(rng, context))
             costs += _cost(drawn[-1][0])
-        drawn.sort(key=lambda one: (_length(one[0]), one[0].inputs[0].size))
+        drawn.sort(key=lambda one: (longest(one[0]), one[0].inputs[0].size))
         ends = list(accumulate(_cost(question) for question, _ in drawn))
         # the last question of each batch is the one that reaches its share of all
         cuts = [0, *(int(np.searchsorted(ends, ends[-1] * k / _POOL)) for k in range(1, _POOL)), len(drawn)]
         batches = [drawn[a:b] or drawn[a : a + 1] for a, b in pairwise(cuts)]
         return [batches[int(i)] for i in rng.permutation(_POOL)]
 
-    def _question(self, rng: np.random.Generator, context: int) -> _Drawn:
+    def _question(self, rng: np.random.Generator, context: int) -> Drawn:
         mixture = self.mixture
         side = mixture.sides[int(rng.integers(len(mixture.sides)))]
         tasks = self._fitting[side]
@@ -88,19 +96,12 @@ class Sampler:
         pairs = random_look(rng).pairs(pairs)
         queries = min(_QUERIES, len(pairs) - 2)
         shown, asked = pairs[:-queries], pairs[-queries:]
-        sizes = [(b.shape[0], b.shape[1]) for _, b in asked]
+        sizes = [None if rng.random() < _SIZES else (b.shape[0], b.shape[1]) for _, b in asked]
         return Question(shown, [a for a, _ in asked], sizes), [b for _, b in asked]
 
 
-def _length(question: Question) -> int:
-    """Tokens of a pair, where all are filled up to the longest."""
-    inputs = max(grid.size for grid in (*question.inputs, *(a for a, _ in question.context)))
-    outputs = max(*(rows * columns for rows, columns in question.sizes), *(b.size for _, b in question.context))
-    return 1 + inputs + outputs
-
-
 def _cost(question: Question) -> int:
-    return (len(question.context) + len(question.inputs)) * _length(question)
+    return (len(question.context) + len(question.inputs)) * (1 + longest(question))
 
 
 def _fitting(tasks: Collection[Pairs], side: int) -> list[Pairs]:

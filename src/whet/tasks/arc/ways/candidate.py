@@ -17,6 +17,7 @@ class Candidate:
         confidence: of each output, the probability that it is right, as far as its way can tell.
         found: what found it.
         program: its text, if a program was found.
+        cost: of the program in its way's own measure.
         votes: of each output, how many views gave it, if views were asked.
         views: how many were asked.
     """
@@ -25,6 +26,7 @@ class Candidate:
     confidence: tuple[float, ...]
     found: str
     program: str = ""
+    cost: float | None = None
     votes: tuple[int, ...] = ()
     views: int = 0
 
@@ -33,6 +35,7 @@ class Candidate:
         return {
             "found": self.found,
             "program": self.program,
+            "cost": self.cost,
             "confidence": [round(p, 4) for p in self.confidence],
             "votes": list(self.votes),
             "views": self.views,

@@ -22,6 +22,6 @@ def induction(task: ArcTask, _: Settings, meter: Meter) -> Iterator[list[Candida
     # the order counts programs that agree, which a program's own cost does not
     sure = accumulate((of_program(one.cost, rank) for rank, one in enumerate(found)), min)
     yield [
-        Candidate(tuple(map(as_grid, one.predictions)), (p,) * len(task.test), one.found, one.program)
+        Candidate(tuple(map(as_grid, one.predictions)), (p,) * len(task.test), one.found, one.program, one.cost)
         for one, p in zip(found, sure, strict=True)
     ]
