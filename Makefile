@@ -4,7 +4,7 @@ export TOKENIZERS_PARALLELISM = false
 
 .PHONY: demo test check clean
 
-demo: .venv/demo.stamp  ## install, then show the three acts
+demo: .venv/demo.stamp  ## install, then show the four acts
 	$(BIN)/whet demo
 
 test: .venv/dev.stamp  ## install with the development extras, then run the tests on all cores
@@ -21,7 +21,7 @@ check: .venv/dev.stamp  ## linters, types and the import contract
 	$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e .
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[arc]'
 	@touch $@
 
 .venv/dev.stamp: .venv/bin/python pyproject.toml constraints.txt

@@ -50,6 +50,16 @@ def trained(practice: Practice, views: int) -> Solver:
     return solve
 
 
+def from_scratch(practice: Practice, views: int) -> Solver:
+    """A net that knows nothing but the task, as in CompressARC (Liao and Gu 2025), though of another make."""
+
+    def solve(net: GridNet, tasks: Sequence[ArcTask]) -> list[Readings]:
+        torch.manual_seed(practice.seed)
+        return trained(practice, views)(GridNet(net.config), tasks)
+
+    return solve
+
+
 def in_slots(practice: Practice, views: int, rank: int) -> Solver:
     """A LoRA adapter for each task, in one bank, all trained in the same passes."""
 
@@ -125,6 +135,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=Practice.episodes)
     parser.add_argument("--lr", type=float, default=Practice.lr)
     parser.add_argument("--slot-lr", type=float, default=3e-3)
+    parser.add_argument("--scratch-steps", type=int, default=400)
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--views", type=int, default=16)
@@ -145,6 +156,7 @@ def main() -> None:
         "trained": (trained(Practice(**sizes), args.views), 1),
         "no-views": (trained(Practice(**sizes, views=False), args.views), 1),
         "no-context": (trained(Practice(**sizes, context=False), args.views), 1),
+        "from-scratch": (from_scratch(Practice(**sizes | {"steps": args.scratch_steps}), args.views), 1),
         "slots": (in_slots(slots, args.views, args.rank), args.at_once),
     }
     net = load_grid_net(args.net)

@@ -1,4 +1,4 @@
-"""The demo: nothing that is asked stands in the memory, and what the three acts say is what happened."""
+"""The demo: nothing that is asked stands in the memory, and what the acts say is what happened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from whet.config import EngineConfig
 from whet.engine import Engine
 from whet.errors import InputError, MissingExtraError
 from whet.evaluation import Record
-from whet.evaluation.demo import Act, Comparison, DemoSize, Inside, Opening, Reuse, run_demo
+from whet.evaluation.demo import Act, Comparison, DemoSize, Inside, Opening, Puzzles, Reuse, run_demo
 from whet.evaluation.demo.data import (
     CODE,
     HELP,
@@ -227,7 +227,11 @@ def counting(text: str, unit: str, total: int) -> Iterator[Callable[[int], None]
     yield progress
 
 
-def test_the_three_acts_from_end_to_end(model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_acts_from_end_to_end_without_what_arc_needs(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whet.evaluation.demo.puzzles.find_spec", lambda _: None)
+
     def play() -> list[Act]:
         acts: list[Act] = []
         report = run_demo(
@@ -237,11 +241,11 @@ def test_the_three_acts_from_end_to_end(model_folder: Path, tmp_path: Path, caps
         return acts
 
     acts = play()
-    assert [type(act) for act in acts] == [Opening, Comparison, Inside, Reuse]
+    assert [type(act) for act in acts] == [Opening, Comparison, Inside, Reuse, Puzzles]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") >= 5
     results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
-    assert {"config", "language", "inside", "reuse"} == set(results)
+    assert {"config", "language", "inside", "reuse", "arc"} == set(results)
     records = [Record(**record) for record in results["language"]["records"]]
     methods = ["base", "context(0.1)", "random", "nearest", "sift(0.1)"]
     assert [record.method for record in records if record.id == records[0].id] == methods
@@ -250,7 +254,7 @@ def test_the_three_acts_from_end_to_end(model_folder: Path, tmp_path: Path, caps
         show(act)
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80
-    for words in ("Act 1", "Act 2", "Act 3", "sift(0.1)", "shelve.py:"):
+    for words in ("Act 1", "Act 2", "Act 3", "Act 4", "pip install 'whet[arc]'", "sift(0.1)", "shelve.py:"):
         assert words in printed
 
     with Memory.open(tmp_path / "out" / "memory.whet") as memory:

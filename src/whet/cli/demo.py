@@ -1,4 +1,4 @@
-"""`whet demo`: the loop on text that every Python has, in three acts."""
+"""`whet demo`: the loop on text that every Python has, and tasks of ARC."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def demo(
         int | None, typer.Option("--workers", min=1, help="Processes; unless told, one a core and at most 8.")
     ] = None,
 ) -> None:
-    """Show on Python's own sources and help texts what whet does, in about four minutes on two cores."""
+    """Show what whet does, on Python's own sources and help texts and on tasks of ARC, in six minutes on two cores."""
     from whet.cli.demo_show import show
     from whet.evaluation.demo import run_demo
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from textwrap import fill, indent
+from typing import NamedTuple
 
 from rich.console import Console, RenderableType
 from rich.rule import Rule
@@ -11,10 +12,22 @@ from rich.table import Table
 from rich.text import Text
 
 from whet.cli.text import first_words, printable, source
-from whet.evaluation.demo import Act, Comparison, Inside, Opening, Reuse
-from whet.evaluation.demo.words import comparison_words, inside_words, prompt_words, reuse_words
+from whet.evaluation.demo import Act, Comparison, Inside, Opening, Puzzles, Reuse
+from whet.evaluation.demo.puzzles import Puzzle
+from whet.evaluation.demo.words import (
+    attempt_words,
+    comparison_words,
+    inside_words,
+    nothing_words,
+    prompt_words,
+    puzzle_words,
+    puzzles_words,
+    reuse_words,
+)
 from whet.evaluation.findings import difference, phases
 from whet.evaluation.summary import Row, summarise
+from whet.tasks.arc.draw import print_grids
+from whet.tasks.arc.grids import Grid
 
 _WIDTH = 80
 _SOURCE = 22
@@ -22,16 +35,29 @@ _WORDS = 20
 _MOST_PASSED = 5
 
 
+class _Grids(NamedTuple):
+    """Grids side by side, with arrows between them."""
+
+    title: str
+    grids: tuple[Grid, ...]
+
+
+_Part = RenderableType | _Grids
+
+
 def show(act: Act) -> None:
     """Print an act to stdout."""
     console = Console(highlight=False)
     console.width = _WIDTH
     for part in _parts(act):
-        console.print(_filled(part) if isinstance(part, str) else part, markup=False)
+        if isinstance(part, _Grids):
+            print_grids(part.title, part.grids, console)
+        else:
+            console.print(_filled(part) if isinstance(part, str) else part, markup=False)
     console.print()
 
 
-def _parts(act: Act) -> Iterable[RenderableType]:
+def _parts(act: Act) -> Iterable[_Part]:
     match act:
         case Opening():
             return _opening(act)
@@ -41,6 +67,8 @@ def _parts(act: Act) -> Iterable[RenderableType]:
             return _inside(act)
         case Reuse():
             return _reuse(act)
+        case Puzzles():
+            return _puzzles(act)
 
 
 def _opening(opening: Opening) -> Iterable[RenderableType]:
@@ -101,6 +129,32 @@ def _reuse(reuse: Reuse) -> Iterable[RenderableType]:
         yield ""
         yield _seconds(rows)
     yield from _sentences(reuse_words(reuse))
+
+
+def _puzzles(puzzles: Puzzles) -> Iterable[_Part]:
+    yield _heading("Act 4. ARC")
+    yield from map(printable, puzzles_words(puzzles))
+    for puzzle in puzzles.puzzles:
+        yield ""
+        yield Text(printable(puzzle_words(puzzle)), style="bold")
+        yield from _puzzle(puzzle)
+
+
+def _puzzle(puzzle: Puzzle) -> Iterable[_Part]:
+    task = puzzle.task
+    yield _Grids(f"training pair 1 of {len(task.train)}", (task.train[0].input, task.train[0].output))
+    for test, given in enumerate(task.test):
+        tried = puzzle.tried(test)
+        for number, attempt in enumerate(tried, start=1):
+            yield _Grids(f"test input {test + 1} → attempt {number}", (given, attempt.grid))
+            yield printable(attempt_words(attempt))
+            if attempt.program:
+                program = Text(f"    {printable(attempt.program)}", style="cyan")
+                program.truncate(_WIDTH, overflow="ellipsis")
+                yield program
+        if not tried:
+            yield _Grids(f"test input {test + 1}", (given,))
+            yield printable(nothing_words(puzzle))
 
 
 def _measured(rows: Sequence[Row]) -> Table:

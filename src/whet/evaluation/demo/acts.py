@@ -1,4 +1,4 @@
-"""The demo: three acts on text that every Python has, and a report."""
+"""The demo: three acts on text that every Python has, one on tasks of ARC, and a report."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from whet.evaluation.demo.data import (
     place_of,
 )
 from whet.evaluation.demo.inside import Inside, look_inside
+from whet.evaluation.demo.puzzles import Puzzles, solve_puzzles
 from whet.evaluation.demo.report import demo_report
 from whet.evaluation.demo.reuse import Reuse, reuse_adapters
 from whet.evaluation.files import write_atomically
@@ -55,7 +56,7 @@ class Opening:
     topics: int
 
 
-Act = Opening | Comparison | Inside | Reuse
+Act = Opening | Comparison | Inside | Reuse | Puzzles
 
 
 def run_demo(
@@ -67,14 +68,14 @@ def run_demo(
     show: Callable[[Act], None],
     size: DemoSize | None = None,
 ) -> Path:
-    """Run the three acts, show each as soon as it is known, and write `report.html` and `results.json`.
+    """Run the acts, show each as soon as it is known, and write `report.html` and `results.json`.
 
     The memory in `out` is brought to what it should hold: a second run embeds nothing, an interrupted one goes on.
 
     Args:
         out: folder for the memory, the log, the report and the results.
         model: name or path of the model.
-        workers: processes of the first act, and threads of everything else.
+        workers: processes of the first and the last act, and threads of everything else.
         counting: shows progress.
         show: is given each act when it has been played.
         size: how much is done; everything unless told otherwise.
@@ -118,6 +119,9 @@ def run_demo(
         with counting("reusing", "pairs of queries", len(pairs)) as progress:
             reuse = reuse_adapters(engine, pairs, tokens=size.tokens, progress=progress)
         show(reuse)
+    with counting("solving", "tasks", len(size.arc_tasks)) as progress:
+        puzzles = solve_puzzles(size, logs=out, workers=workers, progress=progress)
+    show(puzzles)
     described = {
         "seconds": round(time.perf_counter() - began, 1),
         "fingerprint": language_model.fingerprint,
@@ -128,9 +132,15 @@ def run_demo(
         "engine": asdict(config),
         "size": asdict(size),
     }
-    results = {"config": described, "language": asdict(comparison), "inside": asdict(inside), "reuse": asdict(reuse)}
+    results = {
+        "config": described,
+        "language": asdict(comparison),
+        "inside": asdict(inside),
+        "reuse": asdict(reuse),
+        "arc": puzzles.as_json(),
+    }
     write_atomically(out / "results.json", json.dumps(results, indent=1))
-    demo_report(out / "report.html", comparison, inside, reuse, described)
+    demo_report(out / "report.html", comparison, inside, reuse, puzzles, described)
     return out / "report.html"
 
 

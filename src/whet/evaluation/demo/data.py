@@ -38,6 +38,9 @@ MEMORY_MODULES = (
 CODE, HELP = "source code", "help topics"
 """The two kinds of queries."""
 
+ARC_TASKS = ("0692e18c", "506d28a5", "66e6c45b", "4cd1b7b2")
+"""Chosen for the demo, small and of different kinds: whet had solved the first three of them, and not the last."""
+
 _QUERY_CHARS = 1200
 _LONG_LINE = 30
 """Characters from which on a line is no commonplace."""
@@ -59,6 +62,8 @@ class DemoSize:
         picks: gradient steps of each trained method.
         pairs: pairs of similar queries, one of each of the first held-out modules.
         tokens: length of the completion that is shown.
+        arc_set, arc_tasks: which tasks of ARC are solved.
+        arc_seconds: wall-clock time a task; the first run spends some of it on compiling.
     """
 
     memory_modules: tuple[str, ...] = MEMORY_MODULES
@@ -70,6 +75,9 @@ class DemoSize:
     picks: int = 20
     pairs: int = 10
     tokens: int = 48
+    arc_set: str = "arc1-evaluation"
+    arc_tasks: tuple[str, ...] = ARC_TASKS
+    arc_seconds: float = 30.0
 
 
 @dataclass(frozen=True)

@@ -7,27 +7,45 @@ from pathlib import Path
 from whet.evaluation.demo.comparison import Comparison
 from whet.evaluation.demo.data import CODE, HELP
 from whet.evaluation.demo.inside import Inside
+from whet.evaluation.demo.puzzles import Puzzle, Puzzles
 from whet.evaluation.demo.reuse import Reuse
-from whet.evaluation.demo.words import comparison_words, inside_words, prompt_words, reuse_words
-from whet.evaluation.figures import loss_steps, variance_lines
+from whet.evaluation.demo.words import (
+    attempt_words,
+    comparison_words,
+    inside_words,
+    nothing_words,
+    prompt_words,
+    puzzle_words,
+    puzzles_words,
+    reuse_words,
+)
+from whet.evaluation.figures import Svg, loss_steps, variance_lines
 from whet.evaluation.page import Block, Gallery, Listing, Picture, Prose, Section, Table, settings, table, write_report
 from whet.evaluation.report import bars, dots, measured, reading, seconds
 from whet.evaluation.summary import summarise
 from whet.selection.explanation import REDUNDANT
+from whet.tasks.arc.svg import rows_svg, task_svg
 from whet.types import Example
 
 _SNIPPET = 50
 
 INTRODUCTION = (
-    "Everything here was measured on this machine, on text that every Python brings along. The memory holds sources of "
-    "the standard library and the help topics of Python. The queries come from ten modules and twelve topics that are "
-    "not in it. whet-base was not trained on any of these modules or topics, though on others like them; another model "
-    "may have seen all of them."
+    "Everything here was measured on this machine, acts 1 to 3 on text that every Python brings along. The memory "
+    "holds sources of the standard library and the help topics of Python. The queries come from ten modules and twelve "
+    "topics that are not in it. whet-base was not trained on any of these modules or topics, though on others like "
+    "them; another model may have seen all of them."
 )
 
 
-def demo_report(path: Path, comparison: Comparison, inside: Inside, reuse: Reuse, described: dict[str, object]) -> None:
-    """Write the report of the three acts.
+def demo_report(
+    path: Path,
+    comparison: Comparison,
+    inside: Inside,
+    reuse: Reuse,
+    puzzles: Puzzles,
+    described: dict[str, object],
+) -> None:
+    """Write the report of the acts.
 
     Raises:
         StoreError: the file cannot be written.
@@ -37,6 +55,7 @@ def demo_report(path: Path, comparison: Comparison, inside: Inside, reuse: Reuse
         _language(comparison),
         _inside(inside),
         _reuse(reuse),
+        _puzzles(puzzles),
         settings(described),
     ]
     write_report(path, "whet demo: one model, sharpened on each query", sections)
@@ -160,3 +179,27 @@ def _reuse(reuse: Reuse) -> Section:
             seconds(rows, "Seconds per query by phase, on all workers' cores."),
         ]
     return Section("Act 3. A cache hit", tuple(blocks))
+
+
+def _puzzles(puzzles: Puzzles) -> Section:
+    blocks: list[Block] = [Prose(words) for words in puzzles_words(puzzles)]
+    for puzzle in puzzles.puzzles:
+        blocks += _puzzle(puzzle)
+    return Section("Act 4. ARC", tuple(blocks))
+
+
+def _puzzle(puzzle: Puzzle) -> list[Block]:
+    """The task beside its attempts, and below them their programs."""
+    task = puzzle.task
+    drawn, words, programs = [], [], []
+    for test, given in enumerate(task.test):
+        for number, attempt in enumerate(puzzle.tried(test), start=1):
+            name = f"test input {test + 1} → attempt {number}"
+            drawn.append((name, (given, attempt.grid)))
+            words.append(f"{name}: {attempt_words(attempt)}")
+            if attempt.program:
+                programs.append(Listing(attempt.program, f"The program of {name}."))
+    shown = Picture(Svg(task_svg(task)), f"{puzzle_words(puzzle)}. The task.")
+    if not drawn:
+        return [Gallery((shown,)), Prose(nothing_words(puzzle))]
+    return [Gallery((shown, Picture(Svg(rows_svg(drawn)), f"{'; '.join(words)}."))), *programs]

@@ -1,4 +1,4 @@
-"""What the three acts show, in sentences that are computed from them."""
+"""What the acts show, in sentences that are computed from them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import numpy as np
 
 from whet.evaluation.demo.comparison import Comparison
 from whet.evaluation.demo.inside import NEAR_DUPLICATE, Inside
+from whet.evaluation.demo.puzzles import Attempt, Puzzle, Puzzles
 from whet.evaluation.demo.reuse import Reuse, mean_seconds
 from whet.evaluation.findings import against, verdicts
 from whet.evaluation.summary import summarise
+
+_RIGHT = {1: "right with the first attempt", 2: "right with the second attempt", 0: "wrong"}
 
 
 def comparison_words(comparison: Comparison) -> list[str]:
@@ -75,6 +78,42 @@ def reuse_words(reuse: Reuse) -> list[str]:
     )
     words.append(against(reuse.records, "reused", "fresh"))
     return words + verdicts([row for row in summarise(reuse.records) if row.domain == "all"])
+
+
+def puzzles_words(puzzles: Puzzles) -> list[str]:
+    """What is asked, how the tasks came here, and how many were solved; or what is missing."""
+    if puzzles.missing:
+        return [f"Left out for want of {', '.join(puzzles.missing)}: pip install 'whet[arc]'"]
+    count, solved = len(puzzles.puzzles), sum(one.solved for one in puzzles.puzzles)
+    return [
+        f"{count} tasks of {puzzles.source} ({puzzles.origin}): find the rule of a few pairs of grids and apply it to "
+        "another input, in two attempts. Programs are tried first; unless an attempt is then sure enough, a net "
+        f"practises on the task. A task has {puzzles.seconds:g} s. The answers were sealed until all was done.",
+        "The tasks were chosen for the demo, some that whet had solved and one that it had not; docs/arc.md has the "
+        "score over whole sets.",
+        f"Solved here: {solved} of {count}, each shown with the attempts up to the right one.",
+    ]
+
+
+def puzzle_words(puzzle: Puzzle) -> str:
+    """Whether a task was solved, and in which time."""
+    said = [_RIGHT[number] for number in puzzle.right]
+    if len(said) > 1:
+        said = [f"test input {number} {words}" for number, words in enumerate(said, start=1)]
+    info = puzzle.result.info
+    seconds = f", {info['seconds']:.1f} s" if "seconds" in info else ""
+    return f"{puzzle.task.id}: {', '.join(said)}{seconds}"
+
+
+def attempt_words(attempt: Attempt) -> str:
+    """How sure the solver was of an attempt, and what found it."""
+    found = f"; found by {' and '.join(attempt.found)}" if attempt.found else ""
+    return f"{attempt.sure:.0%} sure{found}"
+
+
+def nothing_words(puzzle: Puzzle) -> str:
+    """Why there is no attempt."""
+    return f"No attempt: {puzzle.result.info.get('problem', 'nothing explains all demonstrations')}."
 
 
 def _step_words(inside: Inside) -> list[str]:

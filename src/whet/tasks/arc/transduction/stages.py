@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -38,10 +37,10 @@ def stages(net: GridNet, task: ArcTask, practice: Practice, views: int, meter: M
     what the last took, so that the learning rate falls to zero in time; where not even ten fit, there is no stage more.
     How much is done depends on the speed of the machine, and what comes of it on nothing else but the seed.
     """
-    begin = time.monotonic()
+    begin = meter.clock()
     seen_as = looks(views, seed=0)
     readings = read(net, task, seen_as)
-    reading = time.monotonic() - begin
+    reading = meter.clock() - begin
     yield Stage(0, readings, reading)
     if not episodes_of(task, practice):
         return
@@ -52,8 +51,8 @@ def stages(net: GridNet, task: ArcTask, practice: Practice, views: int, meter: M
         if room < _WORTH_WHILE:
             return
         steps = min(practice.steps * 2**stage, room)
-        start = time.monotonic()
+        start = meter.clock()
         net = practised(net, task, replace(practice, steps=steps, seed=practice.seed + stage))
-        step = (time.monotonic() - start) / steps
+        step = (meter.clock() - start) / steps
         done, stage = done + steps, stage + 1
-        yield Stage(done, read(net, task, seen_as), time.monotonic() - begin)
+        yield Stage(done, read(net, task, seen_as), meter.clock() - begin)
