@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,26 +53,36 @@ def of_programs(path: Path) -> Rows:
     return rows
 
 
-def of_readings(seconds: float, log: Path) -> Rows:
-    """Two rows a demonstration and stage of practice."""
+def asked(seconds: float, log: Path) -> dict[str, list[Rows]]:
+    """By demonstration, the two answers of each stage of practice."""
     net = load_grid_net(ARC_NET)
-    done = {line["asked"]: line["rows"] for line in map(json.loads, log.open())} if log.exists() else {}
+    done = {line["asked"]: line["stages"] for line in map(json.loads, log.open())} if log.exists() else {}
     for task_id in held_out():
         task = load_set(SET)[task_id]
         for place, pair in enumerate(task.train):
-            asked = f"{task_id}:{place}"
-            if asked in done or len(task.train) < 3:
+            name = f"{task_id}:{place}"
+            if name in done or len(task.train) < 3:
                 continue
             rest = ArcTask(task.id, task.train[:place] + task.train[place + 1 :], (pair.input,))
-            done[asked] = []
-            for stage in stages(net, rest, Practice(), 16, Meter(seconds)):
+            done[name] = []
+            for stage in stages(net, rest, Practice(), 16, Meter(seconds, time.process_time)):
                 (reading,) = stage.readings
-                for answer in product(reading)[:2]:
-                    features = reading_features(reading, answer)
-                    done[asked].append((task_id, features, bool(np.array_equal(answer, pair.output))))
+                told = [(reading_features(reading, one), one) for one in product(reading)[:2]]
+                done[name].append([(task_id, x, bool(np.array_equal(one, pair.output))) for x, one in told])
             with log.open("a") as file:
-                print(json.dumps({"asked": asked, "rows": done[asked]}), file=file, flush=True)
-    return [(task_id, features, right) for rows in done.values() for task_id, features, right in rows]
+                print(json.dumps({"asked": name, "stages": done[name]}), file=file, flush=True)
+    return done
+
+
+def gains(stages_of: Sequence[list[Rows]]) -> list[float]:
+    """Of the demonstrations that earlier stages answer wrongly, the share that each stage answers rightly."""
+    found: list[float] = []
+    left = [[any(right for *_, right in rows) for rows in one] for one in stages_of]
+    while len(left) > 1 and (there := [one for one in left if len(one) > len(found)]):
+        stage = len(found)
+        found.append(round(sum(one[stage] for one in there) / len(there), 4))
+        left = [one for one in there if not one[stage]]
+    return found
 
 
 def fitted(name: str, rows: Rows) -> list[float]:
@@ -103,10 +114,13 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.readings.parent.mkdir(parents=True, exist_ok=True)
+    told = list(asked(args.seconds, args.readings).values())
     weights = {
         "program": fitted("programs", of_programs(args.results)),
-        "reading": fitted("readings", of_readings(args.seconds, args.readings)),
+        "reading": fitted("readings", [row for stages_of in told for rows in stages_of for row in rows]),
+        "gain of transduction": gains(told),
     }
+    print("gain of each stage:", weights["gain of transduction"])
     args.out.write_text(json.dumps(weights) + "\n")
 
 

@@ -53,9 +53,16 @@ def two_ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_no_more_is_asked_when_the_answer_is_sure(folder: Path, two_ways: list[str]) -> None:
+def test_no_more_is_asked_when_too_little_is_expected_of_it(
+    folder: Path, two_ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a first stage, which is taken to last for all of the time, mends a tenth of what is wrong; further ones are free
+    monkeypatch.setattr(solving, "gain", lambda *_: 0.1)
+    monkeypatch.setattr(solving, "_LONGER", 0.0)
+    monkeypatch.setattr(solving, "_FIRST", 10.0)
+    monkeypatch.setattr(solving, "PATIENCE", 0.005)
     result = solve(load_set(folder)["flip"], 10, Settings(ways=("first", "second")))
-    assert two_ways == ["first 0.5", "first 0.9", "first 0.99"]
+    assert two_ways == ["first 0.5", "first 0.9", "first 0.99", "first 0.999"]  # 0.001 are left to mend for the second
     assert result.attempts[0][0] == ONE
     assert list(result.info["spent"]) == ["first"]
 
@@ -63,7 +70,7 @@ def test_no_more_is_asked_when_the_answer_is_sure(folder: Path, two_ways: list[s
 def test_what_all_ways_found_is_put_together(
     folder: Path, two_ways: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(solving, "SURE", 1.1)
+    monkeypatch.setattr(solving, "PATIENCE", 0.0)
     result = solve(load_set(folder)["flip"], 10, Settings(ways=("second", "first")))
     assert two_ways == ["second", "first 0.5", "first 0.9", "first 0.99", "first 0.999"]
     assert [one.tolist() for one in result.attempts[0]] == [[[1]], [[6]]]

@@ -40,6 +40,17 @@ def of_reading(reading: Reading, answer: Grid) -> float:
     return _logistic("reading", reading_features(reading, answer))
 
 
+def gain(way: str, stage: int) -> float:
+    """The share of tasks not solved before that a stage of a way solves, as measured; 1 for what was not measured.
+
+    Args:
+        way: its name.
+        stage: from 0; of those after the last that was measured, each is taken to gain half of the one before.
+    """
+    measured = _weights().get(f"gain of {way}", [1.0])
+    return measured[stage] if stage < len(measured) else measured[-1] * 0.5 ** (stage + 1 - len(measured))
+
+
 def program_features(cost: float, rank: int) -> list[float]:
     """What the probability is told from: the cost, and whether other answers are likelier."""
     return [cost, float(rank > 0), float(rank > 1)]

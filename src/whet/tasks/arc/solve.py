@@ -1,4 +1,4 @@
-"""Answering a task: ways of solving are tried in turn until one is sure enough, and what they find is put together."""
+"""Answering a task: ways of solving are tried while they promise enough, and what they find is put together."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from whet.programs.limits import Meter
-from whet.tasks.arc.confidence import odds_of_either
+from whet.tasks.arc.confidence import gain, odds_of_either
 from whet.tasks.arc.grids import Grid, content
 from whet.tasks.arc.results import TaskResult
 from whet.tasks.arc.submission import attempts
 from whet.tasks.arc.task import ArcTask
 from whet.tasks.arc.ways import WAYS, Candidate, Settings
 
-SURE = 0.97
-"""Probability that one of the two attempts is right, above which no more time is spent."""
+PATIENCE = 0.01
+"""Least chance to solve a task that the whole time must promise, at the rate at which what comes next is expected to."""
+_FIRST = 1.0
+"""Seconds that the first stage of a way is taken to last."""
+_LONGER = 2.0
+"""Times of a stage that the next one takes."""
 _SHARE = 0.6
 """Of the time that is left, for a way that is not the last."""
 _KEPT = 4
@@ -38,15 +42,16 @@ def solve(task: ArcTask, seconds: float, settings: Settings = _DEFAULT) -> TaskR
     found: dict[str, list[Candidate]] = {}
     spent: dict[str, float] = {}
     for place, name in enumerate(settings.ways):
-        begin = time.monotonic()
+        begin = last = time.monotonic()
         own = meter.part(_SHARE) if place + 1 < len(settings.ways) else meter
-        if not own.go_on() or _sure(task, found):
+        if not own.go_on() or not _worth_while(name, 0, task, found, _FIRST / seconds):
             break
-        for better in WAYS[name](task, settings, own):
+        for stage, better in enumerate(WAYS[name](task, settings, own), start=1):
             found[name] = better
-            if _sure(task, found):
+            last, took = time.monotonic(), time.monotonic() - last
+            if not _worth_while(name, stage, task, found, _LONGER * took / seconds):
                 break
-        spent[name] = round(time.monotonic() - begin, 3)
+        spent[name] = round(last - begin, 3)
     best = [likeliest(found, i) for i in range(len(task.test))]
     return TaskResult(
         task.id,
@@ -82,9 +87,10 @@ def likeliest(found: Mapping[str, Sequence[Candidate]], test: int) -> list[tuple
     return sorted(merged, key=lambda pair: -pair[1])
 
 
-def _sure(task: ArcTask, found: Mapping[str, Sequence[Candidate]]) -> bool:
-    """Whether the attempts at each test input are likely enough to hold the right output."""
-    return all(sum(p for _, p in likeliest(found, i)[:2]) >= SURE for i in range(len(task.test)))
+def _worth_while(name: str, stage: int, task: ArcTask, found: Mapping[str, Sequence[Candidate]], part: float) -> bool:
+    """Whether a stage of a way, which takes this part of the time, is expected to help enough."""
+    right = min(sum(p for _, p in likeliest(found, i)[:2]) for i in range(len(task.test)))
+    return (1.0 - right) * gain(name, stage) >= PATIENCE * part
 
 
 def _written(found: dict[str, list[Candidate]]) -> list[dict[str, Any]]:
