@@ -6,9 +6,10 @@ import os
 import time
 
 from whet.tasks.arc import ArcTask, TaskResult, as_grid, attempts
+from whet.tasks.arc.ways import Settings
 
 
-def faked(task: ArcTask, seconds: float) -> TaskResult:
+def faked(task: ArcTask, seconds: float, _: Settings) -> TaskResult:
     if task.id == "dies":
         os._exit(9)
     if task.id == "hangs":

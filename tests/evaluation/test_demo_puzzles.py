@@ -19,6 +19,7 @@ from whet.evaluation.demo.report import _puzzles as section
 from whet.evaluation.demo.words import puzzle_words, puzzles_words
 from whet.evaluation.page import write_report
 from whet.tasks.arc import ArcTask, Pair, TaskResult, append_result, as_grid, attempts
+from whet.tasks.arc.ways import Settings
 
 PROGRAM = "turn(input, 'rows')"
 LONG = f"first({', '.join(['input'] * 40)})"
@@ -51,9 +52,10 @@ def solved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         *,
         seconds: float,
         processes: int,
+        settings: Settings,
         progress: Callable[[TaskResult | None, int], None],
     ) -> dict[str, TaskResult]:
-        assert (seconds, processes) == (5, 2)
+        assert (seconds, processes, settings) == (5, 2, Settings())
         for done, task in enumerate(tasks, start=1):
             append_result(results, answer(task))
             ids.append(task.id)

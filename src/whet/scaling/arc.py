@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +26,7 @@ def solve_all(
     *,
     seconds: float,
     processes: int,
-    settings: Settings | None = None,
+    settings: Settings,
     progress: Callable[[TaskResult | None, int], None] | None = None,
 ) -> dict[str, TaskResult]:
     """Solve, in order, the tasks that the file holds no result of.
@@ -38,14 +38,15 @@ def solve_all(
         results: where a line a task is appended; a run that is started again goes on there.
         seconds: wall-clock time a task.
         processes: tasks at a time.
-        settings: the ways of solving and what they work with; those of `solve`, if None.
+        settings: the ways of solving and what they work with.
         progress: told the newest result (None at first) and how many tasks are done, those of earlier runs among them.
 
     Returns:
         The results of all tasks by id.
 
     Raises:
-        InputError: the time is negative or no number, or there is no process.
+        InputError: the time is negative or no number, there is no process, or the file holds results that were found
+            in another way.
         MissingExtraError: `whet[arc]` is not installed.
         StoreError: a result cannot be written or read.
     """
@@ -57,6 +58,7 @@ def solve_all(
         raise MissingExtraError("solving in processes needs pebble; install it with: pip install 'whet[arc]'")
     known = read_results(results) if results.exists() else {}
     found = {task.id: known[task.id] for task in tasks if task.id in known}
+    _refuse_others(found, settings.words(seconds), results)
     told = progress or (lambda *_: None)
     told(None, len(found))
     left = [task for task in tasks if task.id not in found]
@@ -67,9 +69,18 @@ def solve_all(
     return found
 
 
-def _solved(
-    tasks: Sequence[ArcTask], seconds: float, processes: int, settings: Settings | None
-) -> Iterator[TaskResult]:
+def _refuse_others(found: Mapping[str, TaskResult], asked: str, results: Path) -> None:
+    """Do nothing, unless a result was found in another way than the one that is asked for."""
+    for result in found.values():
+        before = result.info.get("asked", asked)  # one whose process was lost does not say
+        if before != asked:
+            raise InputError(
+                f"{str(results)!r} holds a result of {result.id!r} by {before}, and now {asked} are asked for; name "
+                "another folder."
+            )
+
+
+def _solved(tasks: Sequence[ArcTask], seconds: float, processes: int, settings: Settings) -> Iterator[TaskResult]:
     """Results as they come."""
     from multiprocessing import get_context
 
@@ -77,12 +88,11 @@ def _solved(
 
     from whet.tasks.arc.solve import solve
 
-    given = [seconds] if settings is None else [seconds, settings]
     # a fresh process has no threads of its parent, which a fork could find holding a lock
     with ProcessPool(processes, context=get_context("spawn")) as pool:
         try:
             open_: dict[Future[TaskResult], ArcTask] = {
-                pool.schedule(solve, args=[task, *given], timeout=seconds + _GRACE): task for task in tasks
+                pool.schedule(solve, args=[task, seconds, settings], timeout=seconds + _GRACE): task for task in tasks
             }
             while open_:
                 done, _ = wait(open_, return_when=FIRST_COMPLETED)

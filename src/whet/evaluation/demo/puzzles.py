@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -127,11 +127,13 @@ def solve_puzzles(size: DemoSize, *, logs: Path, workers: int, progress: Callabl
         return Puzzles(size.arc_set, "", size.arc_seconds, (), missing)
     found = load_set(size.arc_set)
     tasks = [found[task] for task in size.arc_tasks]
+    settings = Settings()
     results = solve_all(
         tasks,
-        logs / f"arc-{_mark(found, tasks, size.arc_seconds)}.jsonl",
+        logs / f"arc-{_mark(found, tasks, settings.words(size.arc_seconds))}.jsonl",
         seconds=size.arc_seconds,
         processes=min(workers, len(tasks)),
+        settings=settings,
         progress=lambda _, done: progress(done),
     )
     judged = score({task: result.attempts for task, result in results.items()}, size.arc_set)
@@ -144,9 +146,6 @@ def solve_puzzles(size: DemoSize, *, logs: Path, workers: int, progress: Callabl
     )
 
 
-def _mark(found: ArcSet, tasks: list[ArcTask], seconds: float) -> str:
-    settings = Settings()
-    net = hashlib.blake2b(settings.net.read_bytes()).hexdigest()
-    ways = {**asdict(settings), "net": net}
-    fixed = [found.origin, [[task.id, task.as_json()] for task in tasks], seconds, ways]
+def _mark(found: ArcSet, tasks: list[ArcTask], asked: str) -> str:
+    fixed = [found.origin, [[task.id, task.as_json()] for task in tasks], asked]
     return hashlib.blake2b(json.dumps(fixed).encode(), digest_size=6).hexdigest()

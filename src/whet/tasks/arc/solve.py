@@ -15,7 +15,7 @@ from whet.tasks.arc.task import ArcTask
 from whet.tasks.arc.ways import WAYS, Candidate, Settings
 
 PATIENCE = 0.01
-"""Least chance to solve a task that the whole time must promise, at the rate at which what comes next is expected to."""
+"""Least chance to solve a task that the whole time must promise, at the rate that is expected of what comes next."""
 _FIRST = 1.0
 """Seconds that the first stage of a way is taken to last."""
 _LONGER = 2.0
@@ -57,6 +57,7 @@ def solve(task: ArcTask, seconds: float, settings: Settings = _DEFAULT) -> TaskR
         task.id,
         tuple(attempts(*(grid for grid, _ in one)) for one in best),
         {
+            "asked": settings.words(seconds),
             "seconds": round(seconds - meter.left(), 3),
             "spent": spent,
             "confidence": [[round(p, 4) for _, p in one[:2]] for one in best],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
+from whet.errors import ModelError
 from whet.tasks.arc.transduction.practice import Practice
 
 ARC_NET = Path(__file__).parents[3] / "models" / "arc_net" / "model.safetensors"
@@ -28,3 +30,23 @@ class Settings:
     practice: Practice = field(default_factory=Practice)
     views: int = 16
     server: tuple[str, str] | None = None
+
+    def words(self, seconds: float) -> str:
+        """What a result depends on, apart from the task: the ways, the time, and what they work with.
+
+        Raises:
+            ModelError: the net cannot be read.
+        """
+        parts = [", ".join(self.ways), f"{seconds:g} seconds"]
+        if "transduction" in self.ways:
+            parts.append(f"net {self._mark()}")
+        if "synthesis" in self.ways and self.server is not None:
+            parts.append(f"{self.server[1]} at {self.server[0]}")
+        return "; ".join(parts)
+
+    def _mark(self) -> str:
+        """Another one for each net."""
+        try:
+            return blake2b(self.net.read_bytes(), digest_size=4).hexdigest()
+        except OSError as error:
+            raise ModelError(f"{self.net} cannot be read: {error.strerror}; check the path.") from error

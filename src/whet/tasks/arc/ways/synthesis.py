@@ -30,6 +30,12 @@ def synthesis(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[list[
     with Sandbox(limits) as sandbox, ServerWriter(*settings.server) as writer:
         found = synthesise(pairs, task.test, writer, sandbox=sandbox, seconds=max(0.0, meter.left()))
     yield [
-        Candidate(tuple(as_grid(grid) for grid in one.predictions), (WRITTEN,) * len(task.test), one.found, one.program, one.cost)
+        Candidate(
+            tuple(as_grid(grid) for grid in one.predictions),
+            (WRITTEN,) * len(task.test),
+            one.found,
+            one.program,
+            one.cost,
+        )
         for one in found
     ]
