@@ -29,7 +29,7 @@ def test_no_two_programs_have_the_same_values_and_none_comes_before_a_cheaper_on
 def test_the_cheapest_program_of_each_behaviour_is_kept():
     found = {key_of(state.values): state.cost for state in states()}
     worst = max(found.values())
-    for first in steps("Image", [1], later=False):
+    for first in steps("Image", [1], False, {}):
         values = tuple(_applied(first, Image(grid)) for grid in INPUTS)
         if None not in values and first.cost < worst:
             assert found[key_of(values)] <= first.cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from whet.programs.expressions import Expression
@@ -20,3 +21,8 @@ class Candidate:
     cost: float
     predictions: list[Grid]
     found: str
+
+    @property
+    def answer(self) -> Hashable:
+        """Equal for equal predictions."""
+        return tuple((grid.shape, grid.tobytes()) for grid in self.predictions)

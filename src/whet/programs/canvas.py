@@ -14,6 +14,10 @@ from whet.programs.registry import IMAGE
 from whet.programs.search import State, kind_of
 
 MOST_PIECES = 4000
+"""Pieces for one canvas, where there are no more than five times as many programs."""
+
+MOST_CELLS = 100_000_000
+"""Cells of all pieces, where there are more of them."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def canvases(states: Sequence[State], outputs: Sequence[Grid], most: int) -> lis
     """The cheapest programs whose images have the sizes of all training outputs, of distinct extents."""
     found: dict[tuple[tuple[int, ...], ...], State] = {}
     shapes = [output.shape for output in outputs]
-    for state in states:
+    for state in sorted(states, key=lambda state: state.cost):
         if kind_of(state) != IMAGE:
             continue
         images = [value for value in state.values if isinstance(value, Image)]
@@ -69,9 +73,14 @@ def canvases(states: Sequence[State], outputs: Sequence[Grid], most: int) -> lis
 
 
 def pieces_of(states: Sequence[State], canvas: State, outputs: Sequence[Grid]) -> Pieces:
-    """Every image of the search at the extent of the canvas: as it is where the sizes agree, else cut to it."""
+    """Every image of the search at the extent of the canvas: as it is where the sizes agree, else cut to it.
+
+    The first `MOST_PIECES`, or as many as a fifth of the programs, if that is more and they have no more than
+    `MOST_CELLS`.
+    """
     frames = [value for value in canvas.values if isinstance(value, Image)]
     shapes = [frame.cells.shape for frame in frames]
+    most = max(MOST_PIECES, min(len(states) // 5, MOST_CELLS // sum(frame.cells.size for frame in frames)))
     rows: dict[bytes, tuple[float, Expression]] = {}
     for state in states:
         if kind_of(state) != IMAGE:
@@ -95,7 +104,7 @@ def pieces_of(states: Sequence[State], canvas: State, outputs: Sequence[Grid]) -
             cost = state.cost + canvas.cost + 0.5
             if row not in rows or rows[row][0] > cost:
                 rows[row] = (cost, Expression("cut_to", (state.expression, canvas.expression)))
-        if len(rows) >= MOST_PIECES:
+        if len(rows) >= most:
             break
     table = np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), -1)
     target = np.concatenate([output.ravel() for output in outputs]).astype(np.uint8)

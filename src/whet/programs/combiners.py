@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from whet.programs.cells.rules import follow_rule, sweep_rule
-from whet.programs.images import Image
+from whet.programs.images import Grid, Image
 
 
 def pile(images: Sequence[Image], _: None = None) -> Image:
@@ -36,9 +36,29 @@ def lookup(images: Sequence[Image], table: dict[Any, int]) -> Image | None:
     return images[0].with_cells(out)
 
 
+def names_of(grid: Grid, free: Sequence[int]) -> Grid:
+    """`(10,)`, a name for every colour: the first of `free` for the one of them that occurs most, and so on."""
+    counts = np.bincount(grid.ravel(), minlength=10)
+    names = np.arange(10, dtype=np.uint8)
+    names[sorted(free, key=lambda colour: -counts[colour])] = free
+    return names
+
+
+def named(images: Sequence[Image], free: Sequence[int]) -> Image:
+    """The image with `free` colours named by how often they occur."""
+    return images[0].with_cells(names_of(images[0].cells, free)[images[0].cells])
+
+
+def unnamed(images: Sequence[Image], free: Sequence[int]) -> Image:
+    """The first image with the colours that have its names in the second."""
+    return images[0].with_cells(np.argsort(names_of(images[1].cells, free)).astype(np.uint8)[images[0].cells])
+
+
 COMBINERS: dict[str, Callable[[Sequence[Image], Any], Image | None]] = {
     "pile": pile,
     "lookup": lookup,
     "cells": follow_rule,
     "sweep": sweep_rule,
+    "named": named,
+    "unnamed": unnamed,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from whet.programs.compiled import compiled
 
 Grid: TypeAlias = NDArray[np.uint8]
+Pairs: TypeAlias = Sequence[tuple[Grid, Grid]]
 LARGEST = 30
 
 

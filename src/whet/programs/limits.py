@@ -13,11 +13,13 @@ class Limits:
 
     Attributes:
         seconds: wall-clock time at most; where it ends the search, the result depends on the machine.
-        programs: distinct programs enumerated at most.
+        programs: distinct programs enumerated at most, in each view of the task.
+        memory: bytes at most for the values of programs, about; what they are fitted with takes up to half as much.
     """
 
     seconds: float = 60.0
-    programs: int = 18_000
+    programs: int = 288_000
+    memory: int = 1 << 30
 
 
 @dataclass
