@@ -11,6 +11,8 @@ from whet.evaluation.page import Block, Gallery, Listing, Picture, Prose, Sectio
 from whet.tasks.arc import ArcScore, ArcTask, TaskResult, TaskScore, as_grid, wilson
 from whet.tasks.arc.svg import rows_svg, task_svg
 
+_DRAWN = 6
+"""Candidates of a task that are drawn."""
 _WORDS = {1: "right with the first attempt", 2: "right with the second attempt", 0: "wrong"}
 
 
@@ -75,7 +77,7 @@ def _task(task: ArcTask, result: TaskResult, mark: TaskScore | None) -> Section:
     words += [f"test input {n}: {_WORDS[right]}" for n, right in enumerate(mark.right, start=1)] if mark else []
     words += [str(result.info["problem"])] if "problem" in result.info else []
     pictures = [Picture(Svg(task_svg(task)), "The task.")]
-    for rank, candidate in enumerate(candidates[:2], start=1):
+    for rank, candidate in enumerate(candidates[:_DRAWN], start=1):
         outputs = [as_grid(grid) for grid in candidate["outputs"]]
         rows = [(f"test output {n}", (grid,)) for n, grid in enumerate(outputs, start=1)]
         caption = f"Candidate {rank}, by {candidate['found']}{_standing(candidate)}."
@@ -84,8 +86,11 @@ def _task(task: ArcTask, result: TaskResult, mark: TaskScore | None) -> Section:
     blocks.append(Gallery(tuple(pictures)))
     if not candidates:
         blocks.append(Prose("Nothing was found that explains all demonstrations; the attempts are empty."))
-    elif candidates[0]["program"]:
-        blocks.append(Listing(candidates[0]["program"], "The program of the first candidate."))
+    blocks += [
+        Listing(candidate["program"], f"The program of candidate {rank}.")
+        for rank, candidate in enumerate(candidates[:_DRAWN], start=1)
+        if candidate["program"]
+    ]
     return Section(task.id, tuple(blocks))
 
 
