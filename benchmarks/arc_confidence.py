@@ -57,8 +57,9 @@ def asked(seconds: float, log: Path) -> dict[str, list[Rows]]:
     """By demonstration, the two answers of each stage of practice."""
     net = load_grid_net(ARC_NET)
     done = {line["asked"]: line["stages"] for line in map(json.loads, log.open())} if log.exists() else {}
+    tasks = load_set(SET)
     for task_id in held_out():
-        task = load_set(SET)[task_id]
+        task = tasks[task_id]
         for place, pair in enumerate(task.train):
             name = f"{task_id}:{place}"
             if name in done or len(task.train) < 3:

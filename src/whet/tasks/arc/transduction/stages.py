@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _BACKWARD = 3.0
 """Times of a forward pass that an update takes."""
+_READING = 0.25
+"""The most of the time that the first reading may take; where grids are large, there are fewer views."""
 _WORTH_WHILE = 10
 """Updates below which practice changes too little."""
 
@@ -38,10 +40,14 @@ def stages(net: GridNet, task: ArcTask, practice: Practice, views: int, meter: M
     How much is done depends on the speed of the machine, and what comes of it on nothing else but the seed.
     """
     begin = meter.clock()
+    read(net, task, looks(1, seed=0))
+    a_view = meter.clock() - begin
+    views = max(1, min(views, int(_READING * meter.left() / a_view)))
     seen_as = looks(views, seed=0)
+    start = meter.clock()
     readings = read(net, task, seen_as)
-    reading = meter.clock() - begin
-    yield Stage(0, readings, reading)
+    reading = meter.clock() - start
+    yield Stage(0, readings, meter.clock() - begin)
     if not episodes_of(task, practice):
         return
     step = _BACKWARD * reading * practice.episodes / views
