@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from cli_fakes import Whet
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from whet.models.grid_net import GridNet, GridNetConfig, save_grid_net
+from whet.tasks.arc.language import minimal_tokenizer
 
 
 def task(*, answer: int) -> dict[str, Any]:
@@ -123,6 +129,7 @@ def test_a_task_that_is_not_there_is_named(whet: Whet, folder: Path, tmp_path: P
         (("--way", "magic"), "'magic' is none of induction"),
         (("--server", "http://localhost:1/v1"), "give both or none"),
         (("--way", "synthesis"), "synthesis needs a server"),
+        (("--way", "language"), "language needs a causal language model"),
     ],
 )
 def test_ways_that_cannot_be_tried_are_refused(
@@ -132,6 +139,68 @@ def test_ways_that_cannot_be_tried_are_refused(
     assert result.exit_code == 2
     assert told in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def writes_eight(tmp_path: Path) -> Path:
+    """A language model whose output depends on the last token alone: it writes an 8 and ends."""
+    config = LlamaConfig(
+        vocab_size=16,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        max_position_embeddings=64,
+    )
+    module: Any = LlamaForCausalLM(config)
+    module.load_state_dict({name: torch.zeros_like(value) for name, value in module.state_dict().items()})
+    output, end = 12, 13
+    module.lm_head.weight.data[8, output] = module.lm_head.weight.data[end, 8] = 8.0
+    module.model.embed_tokens.weight.data = torch.eye(16)
+    module.model.norm.weight.data.fill_(1.0)
+    module.save_pretrained(tmp_path / "model")
+    minimal_tokenizer().save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_language_model_solves_resumes_reports_and_is_scored(
+    whet: Whet, folder: Path, writes_eight: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    asked = ("arc", "solve", "--folder", folder, "--out", out, "--way", "language", "--seconds-per-task", "200")
+    result = whet(*asked, "--model", writes_eight)
+    assert result.exit_code == 0, result.output
+    assert "language model, 0 steps of practice" in result.stdout
+    assert "2 of 2 tasks have a candidate" in result.stdout
+    lines = (out / "results.jsonl").read_text()
+    told = json.loads(whet(*asked, "--model", writes_eight, "--json").stdout)
+    assert (out / "results.jsonl").read_text() == lines  # nothing is solved again
+    assert told.keys() == {"first", "second"}
+    candidate = told["first"]["candidates"][0]
+    assert candidate["outputs"] == [[[8]]]
+    assert candidate["votes"][0] >= 8
+    assert whet("arc", "report", "--folder", folder, "--out", out).exit_code == 0
+    assert f"votes of views: {candidate['votes'][0]} of 16" in (out / "report.html").read_text()
+    assert whet("arc", "score", out / "submission.json", "--folder", folder).exit_code == 0
+    weights = load_file(writes_eight / "model.safetensors")
+    save_file(
+        {name: 2 * tensor for name, tensor in weights.items()}, writes_eight / "model.safetensors", {"format": "pt"}
+    )
+    refused = whet(*asked, "--model", writes_eight)
+    assert refused.exit_code == 1
+    assert "name another folder" in refused.stderr
+
+
+def test_a_model_that_cannot_write_grids_is_refused_before_a_task_is_begun(
+    whet: Whet, folder: Path, writes_eight: Path, tmp_path: Path
+) -> None:
+    words = Tokenizer(WordLevel({"word": 0, "<end>": 1, "?": 2}, unk_token="?"))
+    PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<end>").save_pretrained(writes_eight)
+    out = tmp_path / "out"
+    result = whet("arc", "solve", "--folder", folder, "--out", out, "--model", writes_eight)
+    assert result.exit_code == 1
+    assert "error: the tokenizer writes '0' as the tokens" in result.stderr
+    assert not out.exists()
 
 
 def test_tasks_that_the_net_was_trained_on_are_told(whet: Whet, folder: Path, tmp_path: Path) -> None:

@@ -156,6 +156,21 @@ def test_limits_cut_and_say_so() -> None:
     assert all(one.ids == (STOP,) for one in end.continuations)
 
 
+@pytest.mark.parametrize("guess", [(), (0, 1)])
+def test_it_ends_between_passes_when_it_may_not_go_on(guess: tuple[int, ...]) -> None:
+    counting = Counting(MODEL)
+    model = LanguageModel(counting, None, "counting")
+    asked: dict[str, Any] = {"stop": STOP, "above": 0.01, "max_tokens": 3, "guess": guess}
+    left = iter([True] * (4 + bool(guess)))
+    ended = DepthFirst(model).search([0], **asked, go_on=lambda: next(left, False))
+    assert ended == DepthFirst(MODEL).search([0], **asked, max_nodes=4)
+    assert not ended.complete
+    counting.passes.clear()
+    nothing = DepthFirst(model).search([0], **asked, go_on=lambda: False)
+    assert (nothing.continuations, nothing.complete, nothing.nodes) == ((), False, 0)
+    assert not counting.passes
+
+
 @pytest.mark.parametrize("form", [LoraConfig(r=2), PrefixConfig(num_virtual_tokens=3)], ids=["lora", "prefix"])
 def test_adapters_are_searched_with_as_they_are(form: Any) -> None:
     bank = AdapterBank(MODEL.module, form, slots=2)

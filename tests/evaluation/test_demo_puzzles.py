@@ -101,7 +101,7 @@ def test_each_task_is_judged_and_shown_with_the_attempts_up_to_the_right_one(
     assert "5 → 7\n5% sure; found by table\n    turn(input, 'rows')\n" in second
     assert "wrong: wrong, 1.2 s" in second
     assert "5 → 7" in wrong
-    assert "\ntest input 1, 1×1\n5\nNo attempt: nothing explains all demonstrations.\n" in none
+    assert "\ntest input 1, 1×1\n5\nNo attempt: no way found an answer.\n" in none
 
 
 def test_the_page_draws_what_the_terminal_does_with_all_pairs_and_whole_programs(
@@ -113,7 +113,7 @@ def test_the_page_draws_what_the_terminal_does_with_all_pairs_and_whole_programs
     assert page.count("<svg") == len(solved) + 3
     assert page.count("→ attempt 2, 1×1 → 1×1</text>") == 2
     assert page.count(LONG) == 3
-    assert "No attempt: nothing explains all demonstrations." in page
+    assert "No attempt: no way found an answer." in page
     assert all(words.split("(")[0] in page for words in puzzles_words(puzzles))
 
 

@@ -64,7 +64,7 @@ def print_results(tasks: Sequence[ArcTask], results: Mapping[str, TaskResult]) -
     for task in tasks[:_LISTED]:
         info = results[task.id].info
         candidates = info.get("candidates", [])
-        found = candidates[0]["found"] if candidates else info.get("problem", "nothing explains all demonstrations")
+        found = candidates[0]["found"] if candidates else info.get("problem", "no way found an answer")
         seconds = f"{info['seconds']:.1f}" if "seconds" in info else ""
         sure = [sum(both) for both in info.get("confidence", ()) if both]
         table.add_row(

@@ -31,7 +31,9 @@ def solve(
     processes: Annotated[int, typer.Option(min=1, help="Tasks at a time.")] = 1,
     ways: Annotated[
         list[str] | None,
-        typer.Option("--way", help="induction, transduction or synthesis; several are tried in the order given."),
+        typer.Option(
+            "--way", help="induction, transduction, synthesis or language; several are tried in the order given."
+        ),
     ] = None,
     net: Annotated[
         Path | None,
@@ -41,6 +43,10 @@ def solve(
         str | None, typer.Option(metavar="URL", help="An OpenAI-compatible server whose model writes programs.")
     ] = None,
     server_model: Annotated[str | None, typer.Option(metavar="NAME", help="The model's name there.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="A causal LM, by folder or Hugging Face name, that practises on each task."),
+    ] = None,
     out: OutOption = Path("whet-arc"),
     as_json: JsonOption = False,
 ) -> None:
@@ -52,7 +58,7 @@ def solve(
     from whet.scaling.arc import solve_all
     from whet.tasks.arc import write_submission
 
-    settings = _settings(ways or [], net, server, server_model)
+    settings = _settings(ways or [], net, server, server_model, model)
     found = _read(source_of(set_name, folder))
     wanted = _wanted(found, tasks or [], limit)
     _tell_leak(settings, wanted)
@@ -111,21 +117,32 @@ def _wanted(found: ArcSet, ids: Sequence[str], limit: int | None) -> list[ArcTas
     return chosen[:limit]
 
 
-def _settings(ways: Sequence[str], net: Path | None, server: str | None, model: str | None) -> Settings:
+def _settings(
+    ways: Sequence[str], net: Path | None, server: str | None, server_model: str | None, model: str | None
+) -> Settings:
+    from whet.tasks.arc.language import choose
     from whet.tasks.arc.ways import ARC_NET, WAYS, Settings
 
-    if (server is None) != (model is None):
+    if (server is None) != (server_model is None):
         raise typer.BadParameter("give both or none.", param_hint="--server and --server-model")
     unknown = [way for way in ways if way not in WAYS]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(WAYS)}.", param_hint="--way")
     if "synthesis" in ways and server is None:
         raise typer.BadParameter("synthesis needs a server that writes programs.", param_hint="--server")
-    writes = ("synthesis",) if server is not None else ()
+    if "language" in ways and model is None:
+        raise typer.BadParameter("language needs a causal language model.", param_hint="--model")
+    named = (("synthesis", server), ("language", model))
+    tried = tuple(dict.fromkeys(ways)) or ("induction", "transduction", *(way for way, by in named if by is not None))
+    chosen = None
+    if model is not None and "language" in tried:
+        with working(f"loading {model}"):
+            chosen = choose(model)
     return Settings(
-        ways=tuple(dict.fromkeys(ways)) or ("induction", "transduction", *writes),
+        ways=tried,
         net=net or ARC_NET,
-        server=(server, model) if server is not None and model is not None else None,
+        server=(server, server_model) if server is not None and server_model is not None else None,
+        model=chosen,
     )
 
 

@@ -11,7 +11,7 @@ Source: the sampling of Franzen et al. 2025, arXiv 2505.07859.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,6 +75,7 @@ class DepthFirst:
         max_tokens: int,
         max_nodes: int = 10_000,
         guess: Sequence[int] = (),
+        go_on: Callable[[], bool] = lambda: True,
     ) -> Found:
         """All continuations that end with `stop` for the first time and are likelier than a bound.
 
@@ -86,6 +87,7 @@ class DepthFirst:
             max_nodes: the most paths to look at.
             guess: what the answer may well be. It is read in one pass, which saves one pass for each of its tokens that
                 the search comes through; what is found does not depend on it.
+            go_on: asked before each pass; the search ends where it says no.
 
         Raises:
             InputError: the prompt is empty or longer than the context, the bound is not between 0 and 1, or a limit is
@@ -99,12 +101,12 @@ class DepthFirst:
         self._check_prompt(prompt)
         room = min(max_tokens, self.model.context - len(prompt) + 1)  # the last token is never read
         ahead = list(guess[: room - 1])
-        known = self._read([*prompt, *ahead], keep=len(ahead) + 1) if ahead else None
+        known = self._read([*prompt, *ahead], keep=len(ahead) + 1) if ahead and go_on() else None
         bound = math.log(above)
         found: list[Continuation] = []
         waiting: list[tuple[list[int], float]] = [([], 0.0)]
         complete, nodes = True, 0
-        while waiting and nodes < max_nodes:
+        while waiting and nodes < max_nodes and go_on():
             path, total = waiting.pop()
             nodes += 1
             if known is not None and path == ahead[: len(path)]:

@@ -85,7 +85,7 @@ def _task(task: ArcTask, result: TaskResult, mark: TaskScore | None) -> Section:
     blocks: list[Block] = [Prose("; ".join(words) + ".")] if words else []
     blocks.append(Gallery(tuple(pictures)))
     if not candidates:
-        blocks.append(Prose("Nothing was found that explains all demonstrations; the attempts are empty."))
+        blocks.append(Prose("No way found an answer; the attempts are empty."))
     blocks += [
         Listing(candidate["program"], f"The program of candidate {rank}.")
         for rank, candidate in enumerate(candidates[:_DRAWN], start=1)

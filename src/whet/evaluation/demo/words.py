@@ -113,7 +113,7 @@ def attempt_words(attempt: Attempt) -> str:
 
 def nothing_words(puzzle: Puzzle) -> str:
     """Why there is no attempt."""
-    return f"No attempt: {puzzle.result.info.get('problem', 'nothing explains all demonstrations')}."
+    return f"No attempt: {puzzle.result.info.get('problem', 'no way found an answer')}."
 
 
 def _step_words(inside: Inside) -> list[str]:

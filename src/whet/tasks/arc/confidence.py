@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WRITTEN = 0.7
 """Of a program by a language model that reproduces all demonstrations: a guess, no model was at hand to measure."""
+AGREED = 0.5
+"""Of a grid that a language model finds likeliest in all views: a guess, no model was at hand to measure."""
 _CERTAIN = 1e-6
 """Probability of being wrong, below which it is not told apart."""
 _LEAST = -5.0

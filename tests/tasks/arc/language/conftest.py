@@ -11,6 +11,21 @@ from whet.tasks.arc import ArcTask, Pair, as_grid
 from whet.tasks.arc.language import CellTokens, minimal, minimal_tokenizer
 
 
+class Clock:
+    """Stands still, but for what is added to `now`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @pytest.fixture(scope="session")
 def model() -> LanguageModel:
     """A random Llama of 16 tokens in float64 with a context of 256."""

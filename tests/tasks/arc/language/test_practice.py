@@ -11,6 +11,7 @@ import torch
 from whet.adaptation import AdapterBank, FullConfig, LoraConfig
 from whet.errors import InputError
 from whet.models import LanguageModel
+from whet.programs.limits import Meter
 from whet.tasks.arc import ArcTask, Pair, as_grid
 from whet.tasks.arc.language import CellTokens, practise
 from whet.tasks.arc.language.lessons import token_lesson
@@ -116,6 +117,41 @@ def test_what_is_longer_than_the_context_loses_its_first_demonstrations(
     huge = as_grid(np.zeros((30, 30)).astype(int))
     with pytest.raises(InputError, match="context"):
         fitting(model, serialisation, (Pair(huge, huge),))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shares"),
+    [
+        (100.0, [1.0, 0.75, 0.5, 0.25]),  # ample: as without a limit
+        (3.0, [1.0, 2 / 3, 1 / 3]),
+        (2.5, [1.0, 0.6, 0.2]),
+        (0.0, []),
+        (-1.0, []),
+    ],
+)
+def test_the_rate_falls_to_zero_in_time(
+    model: LanguageModel,
+    serialisation: CellTokens,
+    task: ArcTask,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    shares: list[float],
+) -> None:
+    bank = AdapterBank(model.module, LoraConfig(r=2))
+    step, made, rates = bank.step, [], []
+
+    def of_a_second(make: Any, *, clip: float | None = None) -> list[int]:
+        moved = step(lambda rows: made.append(make(rows)) or made[0], clip=clip)
+        clock.now += 1
+        rates.append(made[0].param_groups[0]["lr"])
+        return moved
+
+    monkeypatch.setattr(bank, "step", of_a_second)
+    practice = Practice(steps=4, episodes=1, lr=1e-2)
+    steps = practise(model, serialisation, bank, [task], practice, Meter(seconds, clock))
+    assert steps == len(shares)
+    assert rates == pytest.approx([1e-2 * share for share in shares])
 
 
 def test_more_tasks_than_slots_are_refused(model: LanguageModel, serialisation: CellTokens, task: ArcTask) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from whet.decoding.depth_first import DepthFirst
 from whet.errors import InputError
 from whet.models import LanguageModel
+from whet.programs.limits import Meter
 from whet.tasks.arc import ArcTask, Pair, as_grid
 from whet.tasks.arc.language import Answering, CellTokens, Reading, read
 from whet.tasks.arc.language.looking import answering_views
@@ -86,6 +88,67 @@ def test_a_test_input_longer_than_the_context_is_refused(model: LanguageModel, s
     huge = as_grid(np.zeros((20, 20), int))
     with pytest.raises(InputError, match="context"):
         read(model, serialisation, ArcTask("huge", (Pair(huge, huge),), (huge,)), HOW)
+
+
+def test_a_view_that_is_not_searched_in_time_has_no_best_grid(
+    model: LanguageModel,
+    serialisation: CellTokens,
+    task: ArcTask,
+    readings: list[Reading],
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search = DepthFirst.search
+
+    def of_a_second(self: DepthFirst, *asked: Any, **more: Any) -> Any:
+        found = search(self, *asked, **more)
+        clock.now += found.nodes > 0
+        return found
+
+    monkeypatch.setattr(DepthFirst, "search", of_a_second)
+    seconds = 2 * 1.5 / 0.6  # two test inputs, and of the time for each 1.5 seconds to search
+    for short, ample in zip(read(model, serialisation, task, HOW, Meter(seconds, clock)), readings, strict=True):
+        assert not short.complete
+        count = len(short.candidates)
+        assert 0 < count < len(ample.candidates)
+        for one, other in zip(short.candidates, ample.candidates, strict=False):
+            assert np.array_equal(one, other)
+        np.testing.assert_allclose(short.scores, ample.scores[:count], atol=1e-9)  # in the third view too
+        assert short.best[2] is None
+        assert [short.votes(grid) for grid in short.candidates] == [
+            sum(best is not None and np.array_equal(best, grid) for best in ample.best[:2]) for grid in short.candidates
+        ]
+
+
+def test_views_that_are_not_scored_in_time_have_no_scores(
+    model: LanguageModel,
+    serialisation: CellTokens,
+    task: ArcTask,
+    readings: list[Reading],
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    score = DepthFirst.log_probability
+
+    def of_a_second(self: DepthFirst, *asked: Any) -> float:
+        clock.now += 1
+        return score(self, *asked)
+
+    monkeypatch.setattr(DepthFirst, "log_probability", of_a_second)
+    lone = replace(task, test=task.test[:1])
+    for seconds, views in ((1e6, 3), (0.5, 0)):
+        (found,) = read(model, serialisation, lone, HOW, Meter(seconds, clock))
+        assert found.complete == (views == 3)
+        assert [len(row) for row in found.scores] == [views] * len(readings[0].candidates)
+        assert all(np.array_equal(a, b) for a, b in zip(found.candidates, readings[0].candidates, strict=True))
+
+
+def test_without_time_nothing_is_read(
+    model: LanguageModel, serialisation: CellTokens, task: ArcTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DepthFirst, "_read", None)  # no pass is made
+    for reading in read(model, serialisation, task, HOW, Meter(-1.0)):
+        assert (reading.best, reading.candidates, reading.complete) == ((None,) * 3, (), False)
 
 
 class Wrong(CellTokens):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from whet.adaptation.forms import Form
     from whet.models import LanguageModel
 
-_FORM = LoraConfig(r=16, lora_alpha=32.0)
+FORM = LoraConfig(r=16, lora_alpha=32.0)
+"""What an adapter is where nothing else is said."""
 
 
 def flat(reading: Reading) -> list[Grid]:
@@ -101,7 +102,7 @@ def answer_practised(
     how: Answering | None = None,
     *,
     vote: str = "product",
-    form: Form = _FORM,
+    form: Form = FORM,
     together: int = 4,
 ) -> Iterator[TaskResult]:
     """Answer tasks, each with an adapter that was trained on its demonstrations; see `practise` and `answer`.

@@ -6,6 +6,7 @@ views and orders (Akyürek et al. 2024, arXiv 2411.07279, §3).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,6 +17,7 @@ import torch
 from whet.adaptation.objectives.next_token import token_losses
 from whet.adaptation.routing import Routing
 from whet.errors import InputError
+from whet.programs.limits import Meter
 from whet.tasks.arc.language.lessons import TokenLesson, token_lesson
 from whet.tasks.arc.language.looking import random_view
 from whet.tasks.arc.language.serialise import Serialisation
@@ -43,7 +45,8 @@ def practise(
     bank: AdapterBank,
     tasks: Sequence[ArcTask],
     practice: Practice = PRACTICE,
-) -> None:
+    meter: Meter | None = None,
+) -> int:
     """Train the first slots of a bank, one for each task. A task's adapter does not depend on the others.
 
     A slot whose task has one demonstration stays as it was made, and changes nothing. Demonstrations of an episode that
@@ -55,6 +58,11 @@ def practise(
         bank: slots on that model.
         tasks: at most as many as there are slots.
         practice: steps, episodes in each, rate, and how they are drawn.
+        meter: the time that no step begins after, if it is limited. The rate then falls to zero with the steps or with
+            the time, whichever comes first.
+
+    Returns:
+        How many steps were made.
 
     Raises:
         InputError: there are more tasks than slots, or a single pair is longer than the context.
@@ -71,10 +79,13 @@ def practise(
         optimisers.append(torch.optim.Adam(rows, lr=practice.lr, betas=(0.9, 0.95)))
         return optimisers[-1]
 
+    meter = meter or Meter(math.inf)
+    step = 0
     with bank.attached():
-        for step in range(practice.steps if work else 0):
+        while work and step < practice.steps and meter.go_on():
+            gone = (meter.clock() - meter.start) / meter.seconds
             for optimiser in optimisers:
-                optimiser.param_groups[0]["lr"] = practice.rate(step)
+                optimiser.param_groups[0]["lr"] = min(practice.rate(step), practice.lr * (1 - gone))
             lessons = {
                 slot: [
                     fitting(model, serialisation, (*episode.demonstrations, episode.target))
@@ -85,6 +96,8 @@ def practise(
             for together in _passes(lessons, alone=bank.bound.alone):
                 _gradients(model, bank, together)
                 bank.step(make, clip=1.0)
+            step += 1
+    return step
 
 
 def drawn(rng: np.random.Generator, episodes: Sequence[Episode], practice: Practice) -> list[Episode]:

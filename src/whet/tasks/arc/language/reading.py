@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from whet.decoding.depth_first import Continuation, DepthFirst
 from whet.errors import InputError
+from whet.programs.limits import Meter
 from whet.tasks.arc.grids import Grid, content
 from whet.tasks.arc.language.looking import answering_views
 from whet.tasks.arc.language.serialise import Serialisation
@@ -17,6 +19,9 @@ from whet.tasks.arc.views import View
 
 if TYPE_CHECKING:
     from whet.models import LanguageModel
+
+_SEARCHING = 0.6
+"""Of the time for a test input; the rest is for scoring."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,9 @@ class Reading:
         symmetries: the key of the symmetry of each view.
         best: the likeliest grid that was found in each view, None where none was.
         candidates: all different grids that were found, in the order in which they were.
-        scores: log probability of each candidate in each view; minus infinity where the context is too short for it.
-        complete: whether no limit cut the search in any view.
+        scores: log probability of each candidate in each view, or in the first views where time was over; minus
+            infinity where the context is too short for it.
+        complete: whether no limit, of time or nodes, cut the search in any view or the scoring.
     """
 
     symmetries: tuple[str, ...]
@@ -58,8 +64,14 @@ class Reading:
     scores: tuple[tuple[float, ...], ...]
     complete: bool
 
+    def votes(self, answer: Grid) -> int:
+        """In how many views it is the likeliest grid."""
+        return sum(grid is not None and content(grid) == content(answer) for grid in self.best)
 
-def read(model: LanguageModel, serialisation: Serialisation, task: ArcTask, how: Answering) -> list[Reading]:
+
+def read(
+    model: LanguageModel, serialisation: Serialisation, task: ArcTask, how: Answering, meter: Meter | None = None
+) -> list[Reading]:
     """Search for answers in each view, and score every candidate in every view, for each test input.
 
     Where a prompt is longer than the context, its first demonstrations are left away.
@@ -69,23 +81,38 @@ def read(model: LanguageModel, serialisation: Serialisation, task: ArcTask, how:
         serialisation: how it reads tasks.
         task: the task.
         how: in how many views candidates are searched for, and how far.
+        meter: the time that no pass begins after, if it is limited; each test input gets an equal part.
 
     Raises:
         InputError: a test input is longer than the context.
     """
     views = answering_views(how.views, len(task.train), seed=how.seed)
-    prompts = [_prompts(model, serialisation, view.task(task)) for _, view in views]
-    return [
-        _reading(DepthFirst(model), serialisation, views, [seen[number] for seen in prompts], how)
-        for number in range(len(task.test))
-    ]
+    prompts = [prompts_of(model, serialisation, view.task(task)) for _, view in views]
+    meter = meter or Meter(math.inf)
+    readings = []
+    for number in range(len(task.test)):
+        own = meter.part(1 / (len(task.test) - number))
+        seen = [every[number] for every in prompts]
+        readings.append(_reading(DepthFirst(model), serialisation, views, seen, how, own))
+    return readings
 
 
-def _prompts(model: LanguageModel, serialisation: Serialisation, task: ArcTask) -> list[list[int]]:
-    """Of each test input, with room for an answer as long as the longest output or test input of the task."""
+def prompts_of(model: LanguageModel, serialisation: Serialisation, task: ArcTask) -> list[list[int]]:
+    """Of each test input, with room for an answer as long as the longest output or test input of the task.
+
+    Raises:
+        InputError: a test input is longer than the context.
+    """
     grids = [*(pair.output for pair in task.train), *task.test]
     room = model.context + 1 - max(len(serialisation.answer(grid)) for grid in grids)  # the last token is not read
-    return [_prompt(serialisation, task.train, grid, room) for grid in task.test]
+    prompts = [_prompt(serialisation, task.train, grid, room) for grid in task.test]
+    longest = max(map(len, prompts))
+    if longest > model.context:
+        raise InputError(
+            f"a test input of the task {task.id!r} takes {longest} tokens, more than the context of {model.context} "
+            f"that {model.name!r} has; take a model with a longer one."
+        )
+    return prompts
 
 
 def _prompt(serialisation: Serialisation, demonstrations: Sequence[Pair], grid: Grid, room: int) -> list[int]:
@@ -102,6 +129,7 @@ def _reading(
     views: Sequence[tuple[str, View]],
     prompts: Sequence[list[int]],
     how: Answering,
+    meter: Meter,
 ) -> Reading:
     """Of the test input with these prompts, one a view."""
     best: list[Grid | None] = []
@@ -109,6 +137,7 @@ def _reading(
     found: list[dict[Hashable, float]] = []
     guess: Grid | None = None
     complete = True
+    searching = meter.part(_SEARCHING)
     context = searcher.model.context
     for (_, view), prompt in zip(views, prompts, strict=True):
         told = searcher.search(
@@ -118,6 +147,7 @@ def _reading(
             max_tokens=context,
             max_nodes=how.max_nodes,
             guess=() if guess is None else serialisation.answer(view.grid(guess)),
+            go_on=searching.go_on,
         )
         grids = [(view.inverse.grid(grid), value) for grid, value in _parsed(serialisation, told.continuations)]
         best.append(grids[0][0] if grids else None)
@@ -134,13 +164,18 @@ def _reading(
             return -math.inf
         return searcher.log_probability(prompts[number], ids)
 
-    # view by view, so that a prompt is read once for all candidates
-    columns = [[score(grid, number) for grid in candidates.values()] for number in range(len(views))]
+    columns: list[list[float]] = []
+    for number in range(len(views)):  # view by view, so that a prompt is read once for all candidates
+        column = [score(grid, number) for grid in takewhile(lambda _: meter.go_on(), candidates.values())]
+        if len(column) < len(candidates):
+            complete = False
+            break
+        columns.append(column)
     return Reading(
         symmetries=tuple(symmetry for symmetry, _ in views),
         best=tuple(best),
         candidates=tuple(candidates.values()),
-        scores=tuple(zip(*columns, strict=True)),
+        scores=tuple(tuple(column[place] for column in columns) for place in range(len(candidates))),
         complete=complete,
     )
 

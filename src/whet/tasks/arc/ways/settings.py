@@ -7,6 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from whet.errors import ModelError
+from whet.tasks.arc.language.choice import ModelChoice
 from whet.tasks.arc.transduction.practice import Practice
 
 ARC_NET = Path(__file__).parents[3] / "models" / "arc_net" / "model.safetensors"
@@ -21,8 +22,9 @@ class Settings:
         ways: names in `WAYS`, in the order in which they are tried.
         net: file of the net that practises on each task.
         practice: its first stage of practice; each further one has twice as many steps.
-        views: in how many views it answers.
+        views: in how many views the net, and the language model, answer.
         server: address of a server with the OpenAI protocol, and the name of the model there that writes programs.
+        model: the language model that practises on each task.
     """
 
     ways: tuple[str, ...] = ("induction", "transduction")
@@ -30,6 +32,7 @@ class Settings:
     practice: Practice = field(default_factory=Practice)
     views: int = 16
     server: tuple[str, str] | None = None
+    model: ModelChoice | None = None
 
     def words(self, seconds: float) -> str:
         """What a result depends on, apart from the task: the ways, the time, and what they work with.
@@ -42,6 +45,8 @@ class Settings:
             parts.append(f"net {self._mark()}")
         if "synthesis" in self.ways and self.server is not None:
             parts.append(f"{self.server[1]} at {self.server[0]}")
+        if "language" in self.ways and self.model is not None:
+            parts.append(f"model {self.model.name} ({self.model.fingerprint[:8]}) in {self.model.serialisation}")
         return "; ".join(parts)
 
     def _mark(self) -> str:
