@@ -35,6 +35,8 @@ from whet.tasks.arc.ways import ARC_NET
 
 SET = "arc1-training"
 RANKS = 6
+FEWEST = 30
+"""Demonstrations that a gain is told from at least."""
 Rows = list[tuple[str, list[float], bool]]
 """Task, features, and whether the answer is right."""
 
@@ -79,7 +81,7 @@ def gains(stages_of: Sequence[list[Rows]]) -> list[float]:
     """Of the demonstrations that earlier stages answer wrongly, the share that each stage answers rightly."""
     found: list[float] = []
     left = [[any(right for *_, right in rows) for rows in one] for one in stages_of]
-    while len(left) > 1 and (there := [one for one in left if len(one) > len(found)]):
+    while len(there := [one for one in left if len(one) > len(found)]) >= FEWEST:
         stage = len(found)
         found.append(round(sum(one[stage] for one in there) / len(there), 4))
         left = [one for one in there if not one[stage]]

@@ -59,9 +59,8 @@ def program_features(cost: float, rank: int) -> list[float]:
 
 
 def reading_features(reading: Reading, answer: Grid) -> list[float]:
-    """What the probability is told from: the share of the views that give the answer, and its mean log probability."""
-    mean = float(reading.scores(answer).mean())
-    return [reading.votes(answer) / len(reading.symmetries), max(mean, _LEAST)]
+    """What the probability is told from: the answer's mean log probability a view. Its share of votes adds nothing."""
+    return [max(float(reading.scores(answer).mean()), _LEAST)]
 
 
 def odds_of_either(probabilities: Iterable[float]) -> float:
