@@ -15,8 +15,8 @@ def pretrain(
     folder: Annotated[Path, typer.Argument(file_okay=False, metavar="FOLDER", help="Where the net goes.")],
     steps: Annotated[int, typer.Option(min=1, help="Number of the last step.")],
     decay: Annotated[int, typer.Option(min=0, help="Last steps, in which the learning rate falls to zero.")] = 0,
-    lr: Annotated[float, typer.Option(min=0.0, help="Learning rate before that.")] = 3e-3,
-    tokens: Annotated[int, typer.Option(min=1, help="About how many tokens a step is made with.")] = 3000,
+    lr: Annotated[float, typer.Option(min=0.0, help="Learning rate before that.")] = 2e-3,
+    tokens: Annotated[int, typer.Option(min=1, help="About how many tokens a step is made with.")] = 2200,
     sides: Annotated[
         list[int], typer.Option("--side", min=4, max=30, help="Largest side of a task's grids; may come several times.")
     ] = [4, 5, 5, 6, 7, 8, 10],  # noqa: B006  # typer makes a new list
