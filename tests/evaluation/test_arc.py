@@ -46,3 +46,10 @@ def test_without_a_score_nothing_is_called_right_or_wrong(tmp_path: Path) -> Non
     assert "right with" not in text
     assert "wrong" not in text
     assert "solved" not in text
+
+
+def test_candidates_of_other_solvers_need_not_say_how_sure_they_are(tmp_path: Path) -> None:
+    bare = {"found": "mine", "program": "", "outputs": [[[2, 2]]]}
+    result = TaskResult("good", (attempts(TWO),), {"candidates": [bare]})
+    write_arc_report(tmp_path / "report.html", [ArcTask("good", (Pair(ONE, TWO),), (ONE,))], {"good": result}, None)
+    assert "Candidate 1, by mine." in (tmp_path / "report.html").read_text()

@@ -120,7 +120,6 @@ def _wanted(found: ArcSet, ids: Sequence[str], limit: int | None) -> list[ArcTas
 def _settings(
     ways: Sequence[str], net: Path | None, server: str | None, server_model: str | None, model: str | None
 ) -> Settings:
-    from whet.tasks.arc.language import choose
     from whet.tasks.arc.ways import ARC_NET, WAYS, Settings
 
     if (server is None) != (server_model is None):
@@ -136,6 +135,8 @@ def _settings(
     tried = tuple(dict.fromkeys(ways)) or ("induction", "transduction", *(way for way, by in named if by is not None))
     chosen = None
     if model is not None and "language" in tried:
+        from whet.tasks.arc.language import choose
+
         with working(f"loading {model}"):
             chosen = choose(model)
     return Settings(
@@ -148,11 +149,11 @@ def _settings(
 
 def _tell_leak(settings: Settings, tasks: Sequence[ArcTask]) -> None:
     """Say on stderr that the net has seen tasks that it is asked about."""
+    if "transduction" not in settings.ways:
+        return
     from whet.tasks.arc import overlap
     from whet.tasks.arc.transduction.pretrain import trained_on
 
-    if "transduction" not in settings.ways:
-        return
     seen = overlap(trained_on(settings.net), {task.id for task in tasks})
     if seen:
         typer.echo(

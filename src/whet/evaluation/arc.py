@@ -95,7 +95,7 @@ def _task(task: ArcTask, result: TaskResult, mark: TaskScore | None) -> Section:
 
 
 def _standing(candidate: Mapping[str, Any]) -> str:
-    """How sure its way is of a candidate, and the votes for it."""
-    sure = ", ".join(f"{p:.0%}" for p in candidate["confidence"])
-    votes = ", ".join(f"{count} of {candidate['views']}" for count in candidate["votes"])
-    return f"; {sure} sure" + (f"; votes of views: {votes}" if votes else "")
+    """How sure its way is of a candidate, and the votes for it; results of other solvers need not say."""
+    sure = ", ".join(f"{p:.0%}" for p in candidate.get("confidence", ()))
+    votes = ", ".join(f"{count} of {candidate['views']}" for count in candidate.get("votes", ()))
+    return (f"; {sure} sure" if sure else "") + (f"; votes of views: {votes}" if votes else "")

@@ -47,7 +47,7 @@ def encode(questions: Sequence[Question]) -> GridBatch:
     rows, columns, real = np.zeros_like(inputs), np.zeros_like(inputs), np.zeros(shape, bool)
 
     def put(place: tuple[int, int], grid: Cells, size: Size, output: Any) -> None:
-        r, c, of_input, of_output = places(_size(grid), size)
+        r, c, of_input, of_output = places(size_of(grid), size)
         inputs[(*place, 0)] = SIZE
         rows[(*place, slice(1, 1 + len(r)))] = r
         columns[(*place, slice(1, 1 + len(r)))] = c
@@ -57,7 +57,7 @@ def encode(questions: Sequence[Question]) -> GridBatch:
 
     for number, question in enumerate(questions):
         for pair, (grid, output) in enumerate(question.context):
-            put((number, pair), grid, _size(output), output.ravel())
+            put((number, pair), grid, size_of(output), output.ravel())
         for query, (grid, size) in enumerate(zip(question.inputs, question.sizes, strict=True), start=context):
             put((number, query), grid, size or (0, 0), BLANK)
     return GridBatch(
@@ -87,7 +87,7 @@ def encode_answers(
             if size is None:
                 sizes[number, query] = output.shape[0] - 1, output.shape[1] - 1
             else:
-                cells[number, query, 1 + places(_size(grid), size)[3]] = output.ravel()
+                cells[number, query, 1 + places(size_of(grid), size)[3]] = output.ravel()
     return torch.from_numpy(cells), torch.from_numpy(sizes)
 
 
@@ -107,10 +107,11 @@ def places(given: Size, made: Size) -> tuple[Ints, Ints, Ints, Ints]:
 
 def longest(question: Question) -> int:
     """Places of the largest pair."""
-    sizes = [(_size(a), _size(b)) for a, b in question.context]
-    sizes += [(_size(grid), size or (0, 0)) for grid, size in zip(question.inputs, question.sizes, strict=True)]
+    sizes = [(size_of(a), size_of(b)) for a, b in question.context]
+    sizes += [(size_of(grid), size or (0, 0)) for grid, size in zip(question.inputs, question.sizes, strict=True)]
     return max(len(places(*both)[0]) for both in sizes)
 
 
-def _size(grid: Cells) -> Size:
+def size_of(grid: Cells) -> Size:
+    """Rows and columns."""
     return grid.shape[0], grid.shape[1]

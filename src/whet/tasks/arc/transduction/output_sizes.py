@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from whet.tasks.arc.grids import MAX_SIDE, Grid
 from whet.tasks.arc.task import Pair
-from whet.tasks.arc.transduction.encoding import Size
+from whet.tasks.arc.transduction.encoding import Size, size_of
 
 
 def ruled_size(demonstrations: Sequence[Pair], grid: Grid) -> Size | None:
@@ -16,11 +16,11 @@ def ruled_size(demonstrations: Sequence[Pair], grid: Grid) -> Size | None:
     The rules: the output is as large as the input; it always has one size; it is as large as the input turned; it has a
     constant number of times the input's rows and columns; or so many more or fewer.
     """
-    sizes = [(_size(pair.input), _size(pair.output)) for pair in demonstrations]
+    sizes = [(size_of(pair.input), size_of(pair.output)) for pair in demonstrations]
     for rule in (_same, _constant, _turned, _scaled, _added):
         make = rule(sizes)
         if make is not None and all(make(given) == wanted for given, wanted in sizes):
-            found = make(_size(grid))
+            found = make(size_of(grid))
             if found is not None and all(1 <= side <= MAX_SIDE for side in found):
                 return found
     return None
@@ -28,10 +28,6 @@ def ruled_size(demonstrations: Sequence[Pair], grid: Grid) -> Size | None:
 
 Sizes = list[tuple[Size, Size]]
 Make = Callable[[Size], Size | None]
-
-
-def _size(grid: Grid) -> Size:
-    return grid.shape[0], grid.shape[1]
 
 
 def _same(_: Sizes) -> Make:

@@ -16,7 +16,7 @@ import torch
 from whet.errors import InputError
 from whet.tasks.arc.grids import Grid, as_grid
 from whet.tasks.arc.task import ArcTask
-from whet.tasks.arc.transduction.encoding import Question, Size, encode, places
+from whet.tasks.arc.transduction.encoding import Question, Size, encode, places, size_of
 from whet.tasks.arc.transduction.looks import Look
 from whet.tasks.arc.transduction.output_sizes import ruled_size
 
@@ -77,7 +77,7 @@ def read(net: GridNet, task: ArcTask, seen_as: Sequence[Look], *, context: bool 
     questions = [_question(task, look, sizes, context) for look in seen_as]
     for look, question, logits in zip(seen_as, questions, _cells(net, questions), strict=True):
         for number, (grid, size) in enumerate(zip(question.inputs, map(look.size, sizes), strict=True)):
-            there = places(_size(grid), size)[3]
+            there = places(size_of(grid), size)[3]
             found[number].append(look.undo(logits[number, 1 + there].reshape(*size, -1)))
     symmetries = tuple(look.symmetry for look in seen_as)
     return [Reading(symmetries, np.stack(cells)) for cells in found]
@@ -99,10 +99,6 @@ def _sizes(net: GridNet, task: ArcTask, seen_as: Sequence[Look], context: bool) 
 def _question(task: ArcTask, look: Look, sizes: Sequence[Size | None], context: bool) -> Question:
     shown = look.pairs((pair.input, pair.output) for pair in task.train) if context else []
     return Question(shown, [look.grid(grid) for grid in task.test], [size and look.size(size) for size in sizes])
-
-
-def _size(grid: Grid) -> Size:
-    return grid.shape[0], grid.shape[1]
 
 
 def _cells(net: GridNet, questions: Sequence[Question]) -> list[Floats]:

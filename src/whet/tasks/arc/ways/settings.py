@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from whet.errors import ModelError
-from whet.tasks.arc.language.choice import ModelChoice
-from whet.tasks.arc.transduction.practice import Practice
+
+if TYPE_CHECKING:
+    from whet.tasks.arc.language.choice import ModelChoice
+    from whet.tasks.arc.transduction.practice import Practice
 
 ARC_NET = Path(__file__).parents[3] / "models" / "arc_net" / "model.safetensors"
 """The net that comes with whet."""
@@ -21,7 +24,7 @@ class Settings:
     Attributes:
         ways: names in `WAYS`, in the order in which they are tried.
         net: file of the net that practises on each task.
-        practice: its first stage of practice; each further one has twice as many steps.
+        practice: its first stage of practice, `Practice()` if None; each further one has twice as many steps.
         views: in how many views the net, and the language model, answer.
         server: address of a server with the OpenAI protocol, and the name of the model there that writes programs.
         model: the language model that practises on each task.
@@ -29,7 +32,7 @@ class Settings:
 
     ways: tuple[str, ...] = ("induction", "transduction")
     net: Path = ARC_NET
-    practice: Practice = field(default_factory=Practice)
+    practice: Practice | None = None
     views: int = 16
     server: tuple[str, str] | None = None
     model: ModelChoice | None = None

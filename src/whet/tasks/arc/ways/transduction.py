@@ -24,9 +24,11 @@ def transduction(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[li
     Raises:
         ModelError: the file holds no net.
     """
+    from whet.tasks.arc.transduction.practice import Practice
     from whet.tasks.arc.transduction.stages import stages
 
-    for stage in stages(_net(settings.net), task, settings.practice, settings.views, meter):
+    practice = settings.practice or Practice()
+    for stage in stages(_net(settings.net), task, practice, settings.views, meter):
         yield _candidates(stage.readings, f"net, {stage.steps} steps of practice")
 
 
