@@ -14,7 +14,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from whet.cli.arc_show import print_results
 from whet.models.grid_net import GridNet, GridNetConfig, save_grid_net
+from whet.tasks.arc import ArcTask, Pair, TaskResult, as_grid
 from whet.tasks.arc.language import minimal_tokenizer
 
 
@@ -95,6 +97,13 @@ def test_a_folder_may_have_the_name_of_a_set(whet: Whet, folder: Path, monkeypat
     folder.rename(folder.with_name("arc1-training"))
     monkeypatch.chdir(folder.parent)
     assert whet("arc", "show", "first", "--folder", "arc1-training").exit_code == 0
+
+
+def test_what_kept_a_way_from_more_is_said_once_for_all_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = [ArcTask(f"task {n}", (Pair(as_grid([[1]]), as_grid([[2]])),), (as_grid([[1]]),)) for n in range(7)]
+    notes = [{"a": "no luck"} | ({"b": "too long"} if n == 3 else {}) for n in range(7)]
+    print_results(tasks, {t.id: TaskResult(t.id, (), {"notes": n}) for t, n in zip(tasks, notes, strict=True)})
+    assert capsys.readouterr().out.splitlines()[-2:] == ["a, 7 tasks: no luck", "b, task 3: too long"]
 
 
 def test_tasks_are_solved_and_reported(whet: Whet, folder: Path, tmp_path: Path) -> None:

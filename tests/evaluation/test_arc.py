@@ -22,7 +22,7 @@ def page(tmp_path: Path, marks: tuple[TaskScore, ...] | None) -> str:
     tasks = [ArcTask(name, (Pair(ONE, TWO),), (ONE,)) for name in ("good", "none", "lost", "unasked")]
     results = {
         "good": TaskResult("good", (attempts(TWO),), {"seconds": 1.5, "candidates": [CANDIDATE]}),
-        "none": TaskResult("none", (attempts(),), {"seconds": 2.0, "candidates": []}),
+        "none": TaskResult("none", (attempts(),), {"seconds": 2.0, "candidates": [], "notes": {"a": "no luck"}}),
         "lost": TaskResult("lost", (attempts(),), {"problem": "its process ended", "candidates": []}),
     }
     score = None if marks is None else ArcScore("x", "x", marks, (), (), ())
@@ -38,6 +38,7 @@ def test_the_page_tells_what_was_found_and_what_is_right(tmp_path: Path) -> None
     assert "Candidate 1, by search; 81% sure; votes of views: 11 of 16." in text
     assert "flip(&lt;input&gt;)" in text
     assert "its process ended." in text
+    assert "a: no luck." in text
     assert "unasked" not in text
 
 

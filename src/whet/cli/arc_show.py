@@ -56,7 +56,7 @@ def results_json(results: Mapping[str, TaskResult]) -> str:
 
 
 def print_results(tasks: Sequence[ArcTask], results: Mapping[str, TaskResult]) -> None:
-    """A line a task: how its first attempt was found, and in which time."""
+    """A line a task: how its first attempt was found, and in which time; then what kept ways from doing more."""
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("task", "candidates", "seconds", "sure", "first attempt found by"):
@@ -75,6 +75,20 @@ def print_results(tasks: Sequence[ArcTask], results: Mapping[str, TaskResult]) -
         typer.echo(f"… and {len(tasks) - _LISTED:,} more")
     tried = sum(bool(results[task.id].info.get("candidates")) for task in tasks)
     typer.echo(f"{tried:,} of {len(tasks):,} tasks have a candidate")
+    _print_notes({task.id: results[task.id].info.get("notes", {}) for task in tasks})
+
+
+def _print_notes(notes: Mapping[str, Mapping[str, str]]) -> None:
+    """A line for each distinct note of a way, with the tasks that it is about; those about most tasks first."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for task, by_way in notes.items():
+        for way, note in by_way.items():
+            about.setdefault((way, note), []).append(task)
+    for (way, note), ids in sorted(about.items(), key=lambda one: -len(one[1]))[:_NAMED]:
+        named = ", ".join(ids) if len(ids) <= _NAMED else f"{len(ids):,} tasks"
+        typer.echo(printable(f"{way}, {named}: {note}"))
+    if len(about) > _NAMED:
+        typer.echo(f"… and {len(about) - _NAMED:,} more notes")
 
 
 def score_json(score: ArcScore) -> str:

@@ -86,6 +86,7 @@ def _task(task: ArcTask, result: TaskResult, mark: TaskScore | None) -> Section:
     blocks.append(Gallery(tuple(pictures)))
     if not candidates:
         blocks.append(Prose("No way found an answer; the attempts are empty."))
+    blocks += [Prose(f"{way}: {note}.") for way, note in result.info.get("notes", {}).items()]
     blocks += [
         Listing(candidate["program"], f"The program of candidate {rank}.")
         for rank, candidate in enumerate(candidates[:_DRAWN], start=1)

@@ -11,7 +11,7 @@ import pytest
 from whet.tasks.arc import as_grid, load_set
 from whet.tasks.arc import solve as solving
 from whet.tasks.arc.solve import likeliest, solve
-from whet.tasks.arc.ways import WAYS, Candidate, Settings
+from whet.tasks.arc.ways import WAYS, Candidate, Findings, Settings
 
 ONE, TWO, SIX = as_grid([[1]]), as_grid([[2]]), as_grid([[6]])
 ALONE = Settings(ways=("induction",))
@@ -39,14 +39,14 @@ def two_ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A first way that gets surer and surer of 1, and a second that says 6; which were asked for more."""
     asked: list[str] = []
 
-    def first(*_: object) -> Iterator[list[Candidate]]:
+    def first(*_: object) -> Iterator[Findings]:
         for p in (0.5, 0.9, 0.99, 0.999):
             asked.append(f"first {p}")
-            yield [told([[1]], p)]
+            yield Findings([told([[1]], p)])
 
-    def second(*_: object) -> Iterator[list[Candidate]]:
+    def second(*_: object) -> Iterator[Findings]:
         asked.append("second")
-        yield [told([[6]], 0.3)]
+        yield Findings([told([[6]], 0.3)])
 
     monkeypatch.setitem(WAYS, "first", first)
     monkeypatch.setitem(WAYS, "second", second)

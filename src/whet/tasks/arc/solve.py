@@ -39,7 +39,8 @@ def solve(task: ArcTask, seconds: float, settings: Settings = _DEFAULT) -> TaskR
         WhetError: a way cannot be tried at all: there is no net, or no server that answers.
     """
     meter = Meter(seconds)
-    found: dict[str, list[Candidate]] = {}
+    found: dict[str, Sequence[Candidate]] = {}
+    notes: dict[str, str] = {}
     spent: dict[str, float] = {}
     for place, name in enumerate(settings.ways):
         begin = last = time.monotonic()
@@ -47,7 +48,7 @@ def solve(task: ArcTask, seconds: float, settings: Settings = _DEFAULT) -> TaskR
         if not own.go_on() or not _worth_while(name, 0, task, found, _FIRST / seconds):
             break
         for stage, better in enumerate(WAYS[name](task, settings, own), start=1):
-            found[name] = better
+            found[name], notes[name] = better.candidates, better.note
             last, took = time.monotonic(), time.monotonic() - last
             if not _worth_while(name, stage, task, found, _LONGER * took / seconds):
                 break
@@ -61,6 +62,7 @@ def solve(task: ArcTask, seconds: float, settings: Settings = _DEFAULT) -> TaskR
             "seconds": round(seconds - meter.left(), 3),
             "spent": spent,
             "confidence": [[round(p, 4) for _, p in one[:2]] for one in best],
+            "notes": {name: note for name, note in notes.items() if note},
             "candidates": _written(found),
         },
     )
@@ -94,7 +96,7 @@ def _worth_while(name: str, stage: int, task: ArcTask, found: Mapping[str, Seque
     return (1.0 - right) * gain(name, stage) >= PATIENCE * part
 
 
-def _written(found: dict[str, list[Candidate]]) -> list[dict[str, Any]]:
+def _written(found: Mapping[str, Sequence[Candidate]]) -> list[dict[str, Any]]:
     """The best of each way, the likeliest first."""
     kept = [one for candidates in found.values() for one in candidates[:_KEPT]]
     return [one.as_json() for one in sorted(kept, key=lambda one: -min(one.confidence))]

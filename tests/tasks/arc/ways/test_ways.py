@@ -29,7 +29,9 @@ def net(tmp_path: Path) -> Path:
 
 
 def test_induction_gives_programs_the_likeliest_first() -> None:
-    (found,) = WAYS["induction"](FLIP, Settings(), Meter(20))
+    (findings,) = WAYS["induction"](FLIP, Settings(), Meter(20))
+    found = findings.candidates
+    assert not findings.note
     assert [grid.tolist() for grid in found[0].outputs] == [[[9, 8]], [[2, 1, 0]]]
     assert found[0].program
     sure = [one.confidence[0] for one in found]
@@ -40,7 +42,7 @@ def test_induction_gives_programs_the_likeliest_first() -> None:
 def test_transduction_gives_two_candidates_a_stage_with_their_votes(net: Path) -> None:
     settings = Settings(net=net, practice=Practice(steps=10, episodes=2), views=4)
     stages = WAYS["transduction"](FLIP, settings, Meter(1e6))
-    first, second = next(stages), next(stages)
+    first, second = next(stages).candidates, next(stages).candidates
     assert [one.found for one in (*first, *second)] == [
         *["net, 0 steps of practice"] * 2,
         *["net, 10 steps of practice"] * 2,
@@ -51,6 +53,20 @@ def test_transduction_gives_two_candidates_a_stage_with_their_votes(net: Path) -
     assert all(0 <= votes <= 4 for votes in (*best.votes, *other.votes))
     assert all(a.tolist() != b.tolist() for a, b in zip(best.outputs, other.outputs, strict=True))
     assert {"votes", "views", "confidence", "outputs"} <= best.as_json().keys()
+
+
+def test_transduction_says_that_a_single_demonstration_cannot_be_practised_on(net: Path) -> None:
+    one = ArcTask("single", FLIP.train[:1], FLIP.test)
+    (findings,) = WAYS["transduction"](one, Settings(net=net, views=2), Meter(1e6))
+    assert len(findings.candidates) == 2
+    assert findings.note == "the task 'single' has one training pair, so leaving out 1 leaves none to predict from"
+
+
+def test_induction_says_that_no_program_was_found() -> None:
+    clash = ArcTask("clash", (FLIP.train[0], Pair(FLIP.train[0].input, as_grid([[5]]))), FLIP.test)
+    (findings,) = WAYS["induction"](clash, Settings(), Meter(20))
+    assert findings.candidates == []
+    assert findings.note == "no program was found that reproduces all demonstrations"
 
 
 def test_transduction_says_which_file_holds_no_net(tmp_path: Path) -> None:

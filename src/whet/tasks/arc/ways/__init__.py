@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 
 from whet.programs.limits import Meter
 from whet.tasks.arc.task import ArcTask
-from whet.tasks.arc.ways.candidate import Candidate
+from whet.tasks.arc.ways.candidate import Candidate, Findings
 from whet.tasks.arc.ways.induction import induction
 from whet.tasks.arc.ways.language import language
 from whet.tasks.arc.ways.settings import ARC_NET, Settings
 from whet.tasks.arc.ways.synthesis import synthesis
 from whet.tasks.arc.ways.transduction import transduction
 
-Way = Callable[[ArcTask, Settings, Meter], Iterator[list[Candidate]]]
-"""Gives its candidates, best first, each time that it has better ones, until the meter's time is over."""
+Way = Callable[[ArcTask, Settings, Meter], Iterator[Findings]]
+"""Says what it has, each time that it has better candidates, until the meter's time is over."""
 
 WAYS: dict[str, Way] = {
     "induction": induction,
@@ -24,4 +24,4 @@ WAYS: dict[str, Way] = {
 }
 """All by name."""
 
-__all__ = ["ARC_NET", "WAYS", "Candidate", "Settings", "Way"]
+__all__ = ["ARC_NET", "WAYS", "Candidate", "Findings", "Settings", "Way"]

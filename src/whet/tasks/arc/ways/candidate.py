@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from whet.tasks.arc.grids import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a way has so far.
+
+    Attributes:
+        candidates: the best first.
+        note: what kept the way from doing more, as a sentence without a full stop; empty if nothing did.
+    """
+
+    candidates: Sequence[Candidate]
+    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,10 @@ from whet.errors import InputError, ModelError
 from whet.programs.limits import Meter
 from whet.tasks.arc.confidence import AGREED
 from whet.tasks.arc.grids import Grid
+from whet.tasks.arc.leave_out import leave_out
 from whet.tasks.arc.submission import NO_ATTEMPT
 from whet.tasks.arc.task import ArcTask
-from whet.tasks.arc.ways.candidate import Candidate
+from whet.tasks.arc.ways.candidate import Candidate, Findings
 from whet.tasks.arc.ways.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from whet.tasks.arc.language import ModelChoice, Reading, Serialisation
 
 
-def language(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[list[Candidate]]:
+def language(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[Findings]:
     """At most two answers, once; none where a grid is longer than the context, or the adapter has diverged.
 
     Raises:
@@ -37,9 +38,11 @@ def language(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[list[C
     try:
         how = Answering(views=settings.views)
         steps, readings = practised_readings(model, serialisation, bank, task, how, meter)
-    except (InputError, ModelError):  # of this task alone: what other ways found stays
-        steps, readings = 0, []
-    yield _candidates(readings, f"language model, {steps} steps of practice")
+    except (InputError, ModelError) as error:  # of this task alone: what other ways found stays
+        yield Findings((), str(error).rstrip("."))
+        return
+    note = leave_out(task).reason if readings else "the time was not enough for one pass of the language model"
+    yield Findings(_candidates(readings, f"language model, {steps} steps of practice"), note)
 
 
 def _candidates(readings: list[Reading], found: str) -> list[Candidate]:

@@ -9,11 +9,11 @@ from whet.programs.limits import Meter
 from whet.tasks.arc.confidence import WRITTEN
 from whet.tasks.arc.grids import as_grid
 from whet.tasks.arc.task import ArcTask
-from whet.tasks.arc.ways.candidate import Candidate
+from whet.tasks.arc.ways.candidate import Candidate, Findings
 from whet.tasks.arc.ways.settings import Settings
 
 
-def synthesis(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[list[Candidate]]:
+def synthesis(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[Findings]:
     """The distinct answers of programs that reproduce all demonstrations.
 
     Raises:
@@ -29,7 +29,7 @@ def synthesis(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[list[
     limits = Limits(cpu_seconds=1, memory_bytes=2**28, result_bytes=2**16)
     with Sandbox(limits) as sandbox, ServerWriter(*settings.server) as writer:
         found = synthesise(pairs, task.test, writer, sandbox=sandbox, seconds=max(0.0, meter.left()))
-    yield [
+    candidates = [
         Candidate(
             tuple(as_grid(grid) for grid in one.predictions),
             (WRITTEN,) * len(task.test),
@@ -39,3 +39,4 @@ def synthesis(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[list[
         )
         for one in found
     ]
+    yield Findings(candidates, "" if found else "no program that was written reproduces all demonstrations")

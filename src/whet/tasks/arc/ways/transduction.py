@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from whet.programs.limits import Meter
 from whet.tasks.arc.confidence import of_reading
+from whet.tasks.arc.leave_out import leave_out
 from whet.tasks.arc.task import ArcTask
-from whet.tasks.arc.ways.candidate import Candidate
+from whet.tasks.arc.ways.candidate import Candidate, Findings
 from whet.tasks.arc.ways.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from whet.tasks.arc.transduction.reading import Reading
 
 
-def transduction(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[list[Candidate]]:
+def transduction(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[Findings]:
     """Two answers, again after each stage of practice that time is left for.
 
     Raises:
@@ -28,8 +29,9 @@ def transduction(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[li
     from whet.tasks.arc.transduction.stages import stages
 
     practice = settings.practice or Practice()
+    note = leave_out(task).reason
     for stage in stages(_net(settings.net), task, practice, settings.views, meter):
-        yield _candidates(stage.readings, f"net, {stage.steps} steps of practice")
+        yield Findings(_candidates(stage.readings, f"net, {stage.steps} steps of practice"), note)
 
 
 def _candidates(readings: list[Reading], found: str) -> list[Candidate]:
