@@ -9,6 +9,7 @@ from whet.adaptation.forms import Form
 
 _TRIED: Mapping[str, tuple[Callable[[], Form], tuple[float, ...]]] = {
     "lora, all layers": (LoraConfig, (1e-3, 2e-3, 3e-3, 6e-3, 1.2e-2)),
+    "lora, all layers, bfloat16": (LoraConfig, (1e-3, 2e-3, 3e-3, 6e-3, 1.2e-2)),
     "lora, half of the layers": (lambda: LoraConfig(layers=0.5), (3e-3, 6e-3, 1.2e-2)),
     "lora, a quarter of the layers": (lambda: LoraConfig(layers=0.25), (3e-3, 6e-3, 1.2e-2)),
     "lora, the last layer": (lambda: LoraConfig(layers=1), (3e-3, 6e-3, 1.2e-2)),
@@ -25,4 +26,5 @@ _TRIED: Mapping[str, tuple[Callable[[], Form], tuple[float, ...]]] = {
 }
 
 FORMS: Mapping[str, Callable[[], Form]] = {name: form for name, (form, _) in _TRIED.items()}
+PRECISIONS: Mapping[str, str] = {name: "bfloat16" if name.endswith("bfloat16") else "float32" for name in FORMS}
 RATES: Mapping[str, tuple[float, ...]] = {name: rates for name, (_, rates) in _TRIED.items()}

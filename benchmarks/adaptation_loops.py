@@ -58,10 +58,14 @@ class Bank:
         model: the frozen model.
         slots: how many queries.
         layers: of `LoraConfig`; a share leaves the first blocks as they are, and keeps what they compute.
+        precision: of products with frozen matrices.
     """
 
-    def __init__(self, model: LanguageModel, slots: int, layers: float | None = None) -> None:
+    def __init__(
+        self, model: LanguageModel, slots: int, layers: float | None = None, precision: str = "float32"
+    ) -> None:
         self.model = model
+        self.config = TrainConfig(lr=RATE, precision=precision)
         self.bank = AdapterBank(model.module, LoraConfig(RANK, ALPHA, layers=layers), slots=slots)
         self.prefixes = Prefixes(model, self.bank.bound.first_block) if layers else None
 
@@ -72,8 +76,8 @@ class Bank:
         examples = {slot: [Example(str(next(places))) for _ in query] for slot, query in enumerate(queries)}
         for slot in examples:
             self.bank.reset(slot, seed=slot)
-        config = TrainConfig(lr=RATE)
-        trainer = Trainer(self.model, self.bank, config, objective=Given(lists=lists), prefixes=self.prefixes)
+        objective = Given(lists=lists)
+        trainer = Trainer(self.model, self.bank, self.config, objective=objective, prefixes=self.prefixes)
         traces = trainer.run(examples)
         return [traces[slot].losses[-1] / (len(query[-1]) - 1) for slot, query in enumerate(queries)]
 
@@ -84,10 +88,12 @@ class PeftReset:
     Args:
         model: the frozen model.
         layers: of `LoraConfig`.
+        precision: bfloat16 is torch's autocast.
     """
 
-    def __init__(self, model: LanguageModel, layers: float | None = None) -> None:
+    def __init__(self, model: LanguageModel, layers: float | None = None, precision: str = "float32") -> None:
         self.model = model
+        self.low = precision == "bfloat16"
         self.bank = AdapterBank(model.module, LoraConfig(RANK, ALPHA, layers=layers))
         self.module = wrap(model, self.bank.to_peft(0)[0]["target_modules"])
         self.tensors = learnt(self.module)
@@ -108,7 +114,8 @@ class PeftReset:
                 for name, tensor in self.tensors.items():
                     tensor.copy_(start[name.replace(".default", "")])
             self.optimiser.state.clear()
-            losses.append(steps(self.module, self.optimiser, query))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+                losses.append(steps(self.module, self.optimiser, query))
         return losses
 
     def close(self) -> None:
@@ -179,13 +186,17 @@ class Work:
         attention = 6 * self.model.layers * tokens**2 * self.model.width
         return 4 * output * tokens + share * (4 * (total - output) * tokens + attention)
 
-    def rate(self) -> float:
+    def rate(self, precision: str = "float32") -> float:
         """Operations a second of the products of this model, by whichever of torch's two routines is faster."""
-        from whet.adaptation.products import frozen_product
+        from whet.adaptation.products import PRECISIONS, frozen_product
 
-        width = self.model.width
+        width, dtype = self.model.width, PRECISIONS[precision]
         x, weight = torch.randn(512, width), torch.randn(2 * width, width)
-        routines: list[Callable[[], Tensor]] = [lambda: x @ weight.T, lambda: frozen_product(x, weight)]
+        read, read_by = x.to(dtype), weight.to(dtype)
+        routines: list[Callable[[], Tensor]] = [
+            lambda: read @ read_by.T,
+            lambda: frozen_product(x, weight, precision=dtype),
+        ]
         best = float("inf")
         for routine in routines:
             taken = []

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from adaptation_forms import FORMS, RATES
+from adaptation_forms import FORMS, PRECISIONS, RATES
 from rich.progress import Progress
 from scipy.stats import bootstrap
 
@@ -82,7 +82,8 @@ def measure(engine: Engine, task: Task) -> list[Outcome]:
     for slot in jobs:
         bank.reset(slot, seed=0)
     began = time.process_time()
-    traces = Trainer(engine.model, bank, TrainConfig(lr=task.lr)).run(jobs)
+    config = TrainConfig(lr=task.lr, precision=PRECISIONS[task.form])
+    traces = Trainer(engine.model, bank, config).run(jobs)
     spent = (time.process_time() - began) / len(jobs)
     scores = score_many(
         engine.model, [q.target or "" for q in queries], given=[q.given for q in queries], bank=bank, slots=list(jobs)

@@ -12,12 +12,14 @@ the output matrix, Adam, the same first weights. Contestants, in turns within ea
   the first; `cold`: computed as part of it.
 - `PEFT reset`: one adapter and one fused Adam, set back in place before each query, no Trainer, the model's own loss;
   with all layers, and with the same last ones.
+- `…, bfloat16`: products with frozen matrices in bfloat16, by `TrainConfig(precision="bfloat16")`; PEFT's by torch's
+  autocast.
 - `PEFT fresh`: `get_peft_model` and a new Adam a query. Of more than four queries PEFT does the first four, whose time
   is multiplied: it takes them one by one.
 
 Times are medians over the rounds, ratios medians of each round's ratio of processor time. The floor is the arithmetic
-(`Work`) at the rate of matrix products measured in the same round. Memory is the largest resident size of a fresh
-process above what it has with the model loaded and used once, for each adapter.
+(`Work`) at the rate of matrix products in float32 measured in the same round. Memory is the largest resident size of a
+fresh process above what it has with the model loaded and used once, for each adapter.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ CASES = ["1x64", "8x64", "32x64", "64x64", "1x32", "32x32", "32x8-64", "32x128",
 MODELS = ("3M", "15M")
 BANK, LAST, COLD = "bank", "last quarter", "last quarter, cold"
 RESET, RESET_LAST, FRESH = "PEFT reset", "PEFT reset, last quarter", "PEFT fresh"
+LOW = "bfloat16"
+BANK_LOW, LAST_LOW, RESET_LOW = f"{BANK}, {LOW}", f"{LAST}, {LOW}", f"{RESET}, {LOW}"
 
 
 def data(queries: int, tokens: str, seed: int) -> Queries:
@@ -73,7 +77,8 @@ def times(model: LanguageModel, queries: int, tokens: str, options: argparse.Nam
     rounds = []
     one_round(model, given[:1], few[:1], 1)  # loads what is loaded once
     for _ in range(options.rounds):
-        rounds.append({"rate": Work(model).rate(), **one_round(model, given, few, share)})
+        rates = {"rate": Work(model).rate(), "rate_low": Work(model).rate(LOW)}
+        rounds.append({**rates, **one_round(model, given, few, share)})
     return {"queries": queries, "tokens": tokens, **summary(rounds, Work(model), given)}
 
 
@@ -90,12 +95,11 @@ def whet_round(model: LanguageModel, given: Queries) -> dict[str, Any]:
     from adaptation_loops import Bank
 
     last = Bank(model, len(given), QUARTER)
-    run = Bank(model, len(given))
-    return {
-        BANK: measure(lambda: run(given)),
-        COLD: measure(lambda: last(given)),
-        LAST: measure(lambda: last(given)),
-    }
+    low = Bank(model, len(given), QUARTER, LOW)
+    low(given)  # computes the blocks before
+    contestants = {BANK: Bank(model, len(given)), COLD: last, LAST: last}
+    contestants |= {BANK_LOW: Bank(model, len(given), precision=LOW), LAST_LOW: low}
+    return {name: measure(lambda run=run: run(given)) for name, run in contestants.items()}  # type: ignore[misc]
 
 
 def peft_round(model: LanguageModel, few: Queries, share: float) -> dict[str, Any]:
@@ -103,8 +107,12 @@ def peft_round(model: LanguageModel, few: Queries, share: float) -> dict[str, An
     from adaptation_loops import PeftReset
 
     row = {}
-    for name, layers in ((RESET, None), (RESET_LAST, QUARTER)):
-        run = PeftReset(model, layers)
+    for name, layers, precision in (
+        (RESET, None, "float32"),
+        (RESET_LAST, QUARTER, "float32"),
+        (RESET_LOW, None, LOW),
+    ):
+        run = PeftReset(model, layers, precision)
         run.prepare(len(few))
         row[name] = measure(lambda run=run: run(few), share)  # type: ignore[misc]
         run.close()
@@ -113,9 +121,10 @@ def peft_round(model: LanguageModel, few: Queries, share: float) -> dict[str, An
 
 def summary(rounds: list[dict[str, Any]], work: Work, given: Queries) -> dict[str, Any]:
     """Medians, ratios and differences of losses."""
-    report: dict[str, Any] = {"gflops": statistics.median(row["rate"] for row in rounds) / 1e9, "contestants": {}}
-    for name in (BANK, COLD, LAST, RESET, RESET_LAST, FRESH):
-        layers = QUARTER if name in (COLD, LAST, RESET_LAST) else None
+    rates = {name: statistics.median(row[name] for row in rounds) / 1e9 for name in ("rate", "rate_low")}
+    report: dict[str, Any] = {"gflops": rates["rate"], "gflops_low": rates["rate_low"], "contestants": {}}
+    for name in (BANK, COLD, LAST, RESET, RESET_LAST, FRESH, BANK_LOW, LAST_LOW, RESET_LOW):
+        layers = QUARTER if name in (COLD, LAST, RESET_LAST, LAST_LOW) else None
         needed = sum(work.flops(len(ids), layers) for query in given for ids in query)
         report["contestants"][name] = {
             "cpu_ms": statistics.median(row[name]["cpu_ms"] for row in rounds),
@@ -124,7 +133,7 @@ def summary(rounds: list[dict[str, Any]], work: Work, given: Queries) -> dict[st
             "reset_over": statistics.median(row[RESET]["cpu_ms"] / row[name]["cpu_ms"] for row in rounds),
             "fresh_over": statistics.median(row[FRESH]["cpu_ms"] / row[name]["cpu_ms"] for row in rounds),
         }
-    for ours, theirs in ((BANK, RESET), (LAST, RESET_LAST)):
+    for ours, theirs in ((BANK, RESET), (LAST, RESET_LAST), (BANK_LOW, BANK), (LAST_LOW, LAST)):
         pairs = zip(rounds[0][ours]["losses"], rounds[0][theirs]["losses"], strict=False)
         report["contestants"][ours]["loss_difference"] = max(abs(one - two) for one, two in pairs)
     return report
@@ -179,7 +188,8 @@ def resident(field: str) -> float:
 
 def lines(row: dict[str, Any]) -> list[str]:
     """A row of the report as text."""
-    found = [f"{row['model']} {row['queries']} queries of {row['tokens']} tokens, {row['gflops']:.0f} GFLOP/s"]
+    rates = f"{row['gflops']:.0f} GFLOP/s, in {LOW} {row['gflops_low']:.0f}"
+    found = [f"{row['model']} {row['queries']} queries of {row['tokens']} tokens, {rates}"]
     for name, entry in row["contestants"].items():
         line = (
             f"  {name:<26} {entry['cpu_ms']:>9.0f} ms CPU {entry['wall_ms']:>9.0f} wall {entry['floors']:>6.2f} floors"
@@ -204,6 +214,22 @@ def tables(report: dict[str, Any]) -> list[str]:
             f"| {row['model']} | {row['queries']} | {row['tokens']} | {reset['cpu_ms']:,.0f} | {fresh['cpu_ms']:,.0f} "
             f"| {bank['cpu_ms']:,.0f} | **{bank['reset_over']:.2f}** / {bank['fresh_over']:.1f} | {bank['floors']:.2f} "
             f"| **{last['reset_over']:.1f}** / {last['fresh_over']:.1f} | {last['floors']:.2f} |"
+        )
+    found += [
+        "",
+        "| model | queries | tokens | rate, times | PEFT, ms | bank, ms | bank, times | floors "
+        "| last quarter, times | floors | losses |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in report["time"]:
+        bank, last, reset, low = (row["contestants"][name] for name in (BANK_LOW, LAST_LOW, RESET, RESET_LOW))
+        share = min(1.0, low["cpu_ms"] / reset["cpu_ms"])  # against PEFT in whichever precision is faster for it
+        found.append(
+            f"| {row['model']} | {row['queries']} | {row['tokens']} | {row['gflops_low'] / row['gflops']:.1f} "
+            f"| {low['cpu_ms']:,.0f} | {bank['cpu_ms']:,.0f} "
+            f"| **{share * bank['reset_over']:.2f}** / {bank['fresh_over']:.1f} | {bank['floors']:.2f} "
+            f"| **{share * last['reset_over']:.1f}** / {last['fresh_over']:.1f} | {last['floors']:.2f} "
+            f"| {bank['loss_difference']:.3f} |"
         )
     found += ["", "| model | queries | tokens | bank, MB an adapter | PEFT, MB | share |", "|---|---|---|---|---|---|"]
     for row in report["memory"]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from whet.adaptation import products
-from whet.adaptation.products import Packed, frozen_product
+from whet.adaptation.products import Packed, frozen_product, products_in, rounded, wanted_precision
 
 pytestmark = pytest.mark.skipif(not products._AVAILABLE, reason="torch has no packed products here")
 
@@ -27,6 +27,42 @@ def test_products_equal_those_of_torch(limit: int, rows: int, monkeypatch: pytes
         torch.testing.assert_close(frozen_product(x, matrix, bias), x @ matrix.T + bias)
         torch.testing.assert_close(frozen_product(y, matrix, back=True), y @ matrix)
     assert products._packed.bytes == (2 * matrix.nbytes if limit else 0)
+
+
+@pytest.mark.skipif(not products.computes_in_bfloat16(), reason="this processor does not compute in bfloat16")
+@pytest.mark.parametrize("limit", [0, 10**6])
+def test_products_in_bfloat16_are_those_of_rounded_numbers(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_packed", Packed(limit))
+    matrix, bias, more = random(50, 70, seed=0), random(50, seed=1), random(3, 50, seed=4)
+    x, y = random(3, 70, seed=2), random(3, 50, seed=3)
+    low = {"precision": torch.bfloat16}
+    kept, given = (part.bfloat16().double() if limit else part.double() for part in (matrix, x))
+    close = {"rtol": 2**-7, "atol": 0.1} if limit else {"rtol": 1e-5, "atol": 1e-5}  # results are rounded once more
+    for _ in range(2):
+        expected = given @ kept.T + bias
+        torch.testing.assert_close(frozen_product(x, matrix, bias, **low).double(), expected, **close)
+        again = frozen_product(rounded(x, matrix, torch.bfloat16), matrix, bias, **low)
+        if limit:
+            assert torch.equal(again, frozen_product(x, matrix, bias, **low))
+        found = frozen_product(x, matrix, add=more.clone(), **low)
+        torch.testing.assert_close(found.double(), given @ kept.T + more, **close)
+        found = frozen_product(y, matrix, back=True, **low)
+        torch.testing.assert_close(found.double(), (y.bfloat16() if limit else y).double() @ kept, **close)
+        assert found.dtype == torch.float32
+    assert products._packed.bytes == (matrix.nbytes if limit else 0)  # half as many bytes, for both ways
+
+
+def test_where_the_processor_lacks_bfloat16_products_are_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "computes_in_bfloat16", lambda: False)
+    matrix, x = random(5, 7, seed=0), random(3, 7, seed=2)
+    assert torch.equal(frozen_product(x, matrix, precision=torch.bfloat16), frozen_product(x, matrix))
+
+
+def test_the_precision_holds_for_a_block() -> None:
+    assert wanted_precision() == torch.float32
+    with products_in("bfloat16"):
+        assert wanted_precision() == torch.bfloat16
+    assert wanted_precision() == torch.float32
 
 
 def test_other_dtypes_are_left_to_torch() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from whet.adaptation import AdapterBank, Job, LoraConfig, Trace, TrainConfig, Trainer
+from whet.adaptation import AdapterBank, Job, LoraConfig, Trace, TrainConfig, Trainer, products
 from whet.errors import InputError
 from whet.models import LanguageModel
 from whet.types import Example
@@ -11,10 +11,12 @@ from whet.types import Example
 EXAMPLE = Example(target="many words that can be learnt by heart")
 
 
-def run(model: LanguageModel, parts: list[int]) -> tuple[dict[str, torch.Tensor], list[Trace]]:
+def run(
+    model: LanguageModel, parts: list[int], precision: str = "float32"
+) -> tuple[dict[str, torch.Tensor], list[Trace]]:
     bank = AdapterBank(model.module, LoraConfig(r=2))
     bank.reset(0, seed=5)
-    trainer = Trainer(model, bank, TrainConfig(lr=0.02))
+    trainer = Trainer(model, bank, TrainConfig(lr=0.02, precision=precision))
     traces = [trainer.run({0: [EXAMPLE] * n})[0] for n in parts]
     assert [trace.steps for trace in traces] == parts
     return bank.tensors(0), traces
@@ -29,6 +31,18 @@ def test_learns(tiny_model: LanguageModel) -> None:
 def test_two_runs_equal_one_and_the_same_seed_the_same_weights(tiny_llama: LanguageModel) -> None:
     (one, _), (two, _) = run(tiny_llama, [5]), run(tiny_llama, [2, 3])
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_products_in_bfloat16_change_little_and_only_where_the_processor_has_them(
+    there: bool, tiny_llama: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if there and not products.computes_in_bfloat16():
+        pytest.skip("this processor does not compute in bfloat16")
+    monkeypatch.setattr(products, "computes_in_bfloat16", lambda: there)
+    (_, (plain,)), (_, (low,)) = run(tiny_llama, [5]), run(tiny_llama, [5], precision="bfloat16")
+    assert (plain.losses == low.losses) is not there
+    assert low.losses == pytest.approx(plain.losses, rel=0.01)
 
 
 def test_stops_when_told(tiny_llama: LanguageModel) -> None:
@@ -94,7 +108,9 @@ def test_every_second_step_on_the_same_example_may_reuse_the_gradient(tiny_llama
     assert all(torch.equal(tensor, again.tensors(0)[name]) for name, tensor in bank.tensors(0).items())
 
 
-@pytest.mark.parametrize("wrong", [{"lr": 0.0}, {"lr": float("inf")}, {"objective": "some"}, {"clip": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"lr": 0.0}, {"lr": float("inf")}, {"objective": "some"}, {"clip": 0.0}, {"precision": "half"}]
+)
 def test_config_refuses(wrong) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         TrainConfig(**wrong)

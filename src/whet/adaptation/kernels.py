@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import linear
 
-from whet.adaptation.products import frozen_product
+from whet.adaptation.products import frozen_product, rounded, wanted_precision
 from whet.models.sweeps import cross_entropy_
 
 if TYPE_CHECKING:
@@ -80,12 +80,14 @@ class LowRankLinears(Function):
         rows, a = x.flatten(0, -2), _beside([layer.a for layer in layers])
         inner = routing.shrink(a, rows)
         parts = routing.apart(inner, [layer.rank for layer in layers])
+        precision = wanted_precision()
+        low = rounded(rows, layers[0].weight, precision)
         found = tuple(
-            routing.expand(frozen_product(rows, layer.weight, layer.bias), part, layer.b, scale)
+            routing.expand(frozen_product(low, layer.weight, layer.bias, precision=precision), part, layer.b, scale)
             for layer, part in zip(layers, parts, strict=True)
         )
         ctx.save_for_backward(x, inner, a, *given)
-        ctx.scale, ctx.routing = scale, routing
+        ctx.scale, ctx.routing, ctx.precision = scale, routing, precision
         return tuple(y.view(*x.shape[:-1], -1) for y in found)
 
     @staticmethod
@@ -100,9 +102,8 @@ class LowRankLinears(Function):
         ]
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = frozen_product(d_rows[0], layers[0].weight, back=True)
-            for layer, rows in zip(layers[1:], d_rows[1:], strict=True):
-                dx = frozen_product(rows, layer.weight, back=True, add=dx)
+            for layer, rows in zip(layers, d_rows, strict=True):
+                dx = frozen_product(rows, layer.weight, back=True, add=dx, precision=ctx.precision)
             dx = routing.expand(dx, routing.side_by_side(d_inners), a, scale).view(x.shape)
         d_as = [
             _outer(layer.a, d_inner, x.flatten(0, -2), scale, routing)
@@ -188,15 +189,16 @@ class _FrozenCrossEntropy(Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
         learns = ctx.needs_input_grad[0]
+        precision = wanted_precision()
         rows = max(_LEAST_ROWS, _LOGITS_AT_ONCE // len(weight)) if hidden.device.type == "cpu" else 4096
         nats = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
         gradient = torch.empty_like(hidden) if learns else None
         for begin in range(0, len(hidden), rows):
             part = slice(begin, begin + rows)
-            logits = frozen_product(hidden[part], weight, bias).float()
+            logits = frozen_product(hidden[part], weight, bias, precision=precision).float()
             nats[part], d_logits = cross_entropy_(logits, targets[part])
             if gradient is not None:
-                gradient[part] = frozen_product(d_logits.to(weight.dtype), weight, back=True)
+                gradient[part] = frozen_product(d_logits, weight, back=True, precision=precision)
         if gradient is not None:
             ctx.save_for_backward(gradient)
         return nats

@@ -3,9 +3,17 @@
 A matrix that never changes can be kept a second time in the order in which the processor reads it in a product, once
 for the way forward and once for the way back. oneDNN then is faster than what torch takes for plain products, most of
 all for few rows, where the product would otherwise wait for the matrix.
+
+Where the processor has instructions for it, such products are two to three times faster in bfloat16: 8 bits of each
+factor count, and sums are kept in float32.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -16,10 +24,35 @@ _LIMIT_BYTES = 2**28
 _AVAILABLE = torch.backends.mkldnn.is_available() and all(
     hasattr(torch.ops.mkldnn, name) for name in ("_linear_pointwise", "_reorder_linear_weight")
 )
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""By name."""
+_precision: ContextVar[torch.dtype] = ContextVar("precision of products", default=torch.float32)
+
+
+@contextmanager
+def products_in(precision: str) -> Iterator[None]:
+    """Within this block, what learns makes its products with frozen matrices in one of `PRECISIONS`, if it can."""
+    token = _precision.set(PRECISIONS[precision])
+    try:
+        yield
+    finally:
+        _precision.reset(token)
+
+
+def wanted_precision() -> torch.dtype:
+    """What the block asks for that this is called in; gradients are computed when it may be over."""
+    return _precision.get()
+
+
+@cache
+def computes_in_bfloat16() -> bool:
+    """Whether this processor has instructions for products in bfloat16."""
+    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 class Packed:
-    """Matrices in the processor's order, by the matrix and the way; they go when it goes or changes.
+    """Matrices in the processor's order, by the matrix, the way and the precision; they go when it goes or changes.
 
     Args:
         limit_bytes: the most to keep; matrices that come later are not packed.
@@ -29,39 +62,60 @@ class Packed:
         self.limit_bytes = limit_bytes
         self._kept = WeakIdKeyDictionary()
 
-    def get(self, matrix: Tensor, back: bool) -> Tensor | None:
+    def get(self, matrix: Tensor, back: bool, precision: torch.dtype = torch.float32) -> Tensor | None:
         """The matrix for the way forward, or turned for the way back; None if there is no room for it."""
         state = matrix._version, matrix.data_ptr()
         before, packs = self._kept.get(matrix, (None, {}))
         if before != state:
             packs = {}
             self._kept[matrix] = state, packs
-        if back not in packs:
-            if self.bytes + matrix.nbytes > self.limit_bytes:
+        way = back, precision
+        if way not in packs:
+            if self.bytes + matrix.numel() * precision.itemsize > self.limit_bytes:
                 return None
-            packs[back] = torch.ops.mkldnn._reorder_linear_weight(matrix.T if back else matrix, None)
-        found: Tensor = packs[back]
+            turned = (matrix.T if back else matrix).to(precision)
+            packs[way] = torch.ops.mkldnn._reorder_linear_weight(turned, None)
+        found: Tensor = packs[way]
         return found
 
     @property
     def bytes(self) -> int:
         """What is kept."""
-        return sum(matrix.nbytes * len(packs) for matrix, (_, packs) in self._kept.items())
+        kept = ((matrix, precision) for matrix, (_, packs) in self._kept.items() for _, precision in packs)
+        return sum(matrix.numel() * precision.itemsize for matrix, precision in kept)
 
 
 _packed = Packed(_LIMIT_BYTES)
 
 
 def frozen_product(
-    x: Tensor, matrix: Tensor, bias: Tensor | None = None, *, back: bool = False, add: Tensor | None = None
+    x: Tensor,
+    matrix: Tensor,
+    bias: Tensor | None = None,
+    *,
+    back: bool = False,
+    add: Tensor | None = None,
+    precision: torch.dtype = torch.float32,
 ) -> Tensor:
     """`matrix @ x + bias` for each row of `x (n, in)`, or with `back` `matrixᵀ @ x`; without a gradient.
 
     With `add (n, out)` that is added; it may be overwritten.
+
+    Args:
+        x: may be of `rounded` already, to round it once for several products.
+        matrix: `(out, in)`.
+        bias: `(out,)`.
+        back: whether the matrix is turned.
+        add: see above.
+        precision: bfloat16 is taken where `rounded` rounds to it; the result has the precision of the matrix.
     """
-    single = x.dtype == matrix.dtype == torch.float32 and x.device.type == matrix.device.type == "cpu"
-    if _AVAILABLE and single and not matrix.is_inference():
-        packed = _packed.get(matrix, back)
+    if _packs(x, matrix):
+        rounds = rounded(x, matrix, precision)
+        packed = _packed.get(matrix, back, rounds.dtype)
+        if packed is not None and rounds.dtype == torch.bfloat16:
+            bias = None if bias is None else bias.to(rounds.dtype)
+            low: Tensor = torch.ops.mkldnn._linear_pointwise(rounds, packed, bias, "none", [], "")
+            return low.float() if add is None else add.add_(low)
         if packed is not None:
             found: Tensor
             if add is None:
@@ -69,5 +123,17 @@ def frozen_product(
             else:
                 found = torch.ops.mkldnn._linear_pointwise.binary(x, add, packed, bias, "add")
             return found
-    found = linear(x, matrix.T if back else matrix, bias)
+    found = linear(x.to(matrix.dtype), matrix.T if back else matrix, bias)
     return found if add is None else add.add_(found)
+
+
+def rounded(x: Tensor, matrix: Tensor, precision: torch.dtype) -> Tensor:
+    """`x`, in bfloat16 where that is wanted and its product with a float32 matrix is faster so."""
+    low = precision == torch.bfloat16 and _packs(x, matrix) and computes_in_bfloat16()
+    return x.to(torch.bfloat16) if low else x
+
+
+def _packs(x: Tensor, matrix: Tensor) -> bool:
+    """Whether a matrix is packed for such a product."""
+    single = matrix.dtype == torch.float32 and x.dtype in (torch.float32, torch.bfloat16)
+    return _AVAILABLE and single and x.device.type == matrix.device.type == "cpu" and not matrix.is_inference()
