@@ -155,3 +155,14 @@ def test_what_is_no_net_is_refused_by_name(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ModelError, match=r"net\.safetensors"):
         load_grid_net(path)
+
+
+def test_with_products_in_bfloat16_the_net_says_nearly_the_same() -> None:
+    net, batch = a_net(), a_batch()
+    cells, sizes = net(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        low_cells, low_sizes = net(batch)
+    assert low_cells.dtype == low_sizes.dtype == torch.float32
+    for low, full in ((low_cells, cells), (low_sizes, sizes)):
+        assert not torch.equal(low, full)
+        torch.testing.assert_close(low, full, rtol=0, atol=0.03 * float(full.abs().max()))

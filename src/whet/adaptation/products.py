@@ -4,21 +4,21 @@ A matrix that never changes can be kept a second time in the order in which the 
 for the way forward and once for the way back. oneDNN then is faster than what torch takes for plain products, most of
 all for few rows, where the product would otherwise wait for the matrix.
 
-Where the processor has instructions for it, such products are two to three times faster in bfloat16: 8 bits of each
-factor count, and sums are kept in float32.
+They may be made in bfloat16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 from torch.utils.weak import WeakIdKeyDictionary
+
+from whet.models.precision import computes_in_bfloat16
 
 _LIMIT_BYTES = 2**28
 _AVAILABLE = torch.backends.mkldnn.is_available() and all(
@@ -42,13 +42,6 @@ def products_in(precision: str) -> Iterator[None]:
 def wanted_precision() -> torch.dtype:
     """What the block asks for that this is called in; gradients are computed when it may be over."""
     return _precision.get()
-
-
-@cache
-def computes_in_bfloat16() -> bool:
-    """Whether this processor has instructions for products in bfloat16."""
-    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 class Packed:

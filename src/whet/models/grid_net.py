@@ -112,7 +112,7 @@ class GridNet(nn.Module):
             x = block(x, turns, batch, alone if number % 2 == 0 else (context, queries))
         x = self.norm(x).view(episodes, pairs, length, -1)[:, batch.context :]
         cells = F.linear(x, self.outputs.weight[:COLOURS], self.colour_bias)
-        return cells, self.size_head(x[:, :, 0]).unflatten(-1, (2, MAX_SIDE))
+        return cells.float(), self.size_head(x[:, :, 0]).float().unflatten(-1, (2, MAX_SIDE))
 
 
 class _Block(nn.Module):
@@ -147,7 +147,7 @@ def _within(q: Tensor, k: Tensor, v: Tensor, batch: GridBatch, bias: Tensor) -> 
     def apart(x: Tensor) -> Tensor:
         return x.reshape(episodes, heads, pairs, length, -1).transpose(1, 2).flatten(0, 1)
 
-    found = F.scaled_dot_product_attention(apart(q), apart(k), apart(v), attn_mask=bias)
+    found = _attention(apart(q), apart(k), apart(v), bias)
     return found.view(episodes, pairs, heads, length, -1).transpose(1, 2).flatten(2, 3)
 
 
@@ -157,7 +157,7 @@ def _across(q: Tensor, k: Tensor, v: Tensor, batch: GridBatch, context: Tensor, 
     cut = batch.context * length
     of_context = q[:, :, :cut]
     if cut:  # not without a context
-        of_context = F.scaled_dot_product_attention(of_context, k[:, :, :cut], v[:, :, :cut], attn_mask=context)
+        of_context = _attention(of_context, k[:, :, :cut], v[:, :, :cut], context)
 
     def apart(x: Tensor) -> Tensor:
         return x[:, :, cut:].reshape(episodes, heads, count, length, -1).transpose(1, 2)
@@ -166,9 +166,15 @@ def _across(q: Tensor, k: Tensor, v: Tensor, batch: GridBatch, context: Tensor, 
         shared = x[:, None, :, :cut].expand(-1, count, -1, -1, -1)
         return torch.cat([shared, apart(x)], dim=3).flatten(0, 1)
 
-    found = F.scaled_dot_product_attention(apart(q).flatten(0, 1), with_context(k), with_context(v), attn_mask=queries)
+    found = _attention(apart(q).flatten(0, 1), with_context(k), with_context(v), queries)
     of_queries = found.view(episodes, count, heads, length, -1).transpose(1, 2).flatten(2, 3)
     return torch.cat([of_context, of_queries], dim=2)
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """Always in float32: on a processor its gradient takes two and a half times as long in bfloat16."""
+    with torch.autocast("cpu", enabled=False):
+        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=bias)
 
 
 def _biases(batch: GridBatch) -> tuple[Tensor, Tensor, Tensor]:

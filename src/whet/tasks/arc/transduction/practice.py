@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from whet.models.precision import low_products
 from whet.tasks.arc.leave_out import leave_out
 from whet.tasks.arc.task import ArcTask, Episode
 from whet.tasks.arc.transduction.encoding import Cells, Question, encode, encode_answers
@@ -73,7 +74,8 @@ def practised(net: GridNet, task: ArcTask, practice: Practice) -> GridNet:
         for group in optimiser.param_groups:
             group["lr"] = practice.rate(step)
         batch, colours, sides = drawn(rng, episodes, practice)
-        cells, sizes = own(batch)
+        with low_products():
+            cells, sizes = own(batch)
         mean_loss(cells, sizes, colours, sides).backward()
         torch.nn.utils.clip_grad_norm_(own.parameters(), 1.0)
         optimiser.step()

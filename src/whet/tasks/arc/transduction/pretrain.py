@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from whet.errors import InputError, ModelError
 from whet.models.allocator import keep_freed_memory
 from whet.models.grid_net import GridNet, GridNetConfig, load_grid_net, save_grid_net
+from whet.models.precision import low_products
 from whet.tasks.arc.transduction.encoding import IGNORED
 from whet.tasks.arc.transduction.loss import mean_loss
 
@@ -95,7 +96,8 @@ class Pretraining:
             batch, colours, sides = sampler.batch(self.step)
             for optimiser in self.optimisers:
                 optimiser.param_groups[0]["lr"] = schedule.rate(self.step)
-            cells, sizes = self.net(batch)
+            with low_products():
+                cells, sizes = self.net(batch)
             loss = mean_loss(cells, sizes, colours, sides)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), schedule.clip)

@@ -1,0 +1,23 @@
+"""Products in bfloat16."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from whet.models import precision
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_products_are_low_where_the_processor_computes_so(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "computes_in_bfloat16", lambda: there)
+    x = torch.ones(2, 2)
+    with precision.low_products():
+        assert (x @ x).dtype == (torch.bfloat16 if there else torch.float32)
+    assert (x @ x).dtype == torch.float32
+
+
+@pytest.mark.parametrize("known", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_bf16": False}, {}])
+def test_what_the_processor_has_is_what_torch_says(known: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert precision.computes_in_bfloat16.__wrapped__() is any(known.values())
