@@ -188,9 +188,9 @@ class Work:
 
     def rate(self, precision: str = "float32") -> float:
         """Operations a second of the products of this model, by whichever of torch's two routines is faster."""
-        from whet.adaptation.products import PRECISIONS, frozen_product
+        from whet.adaptation.products import frozen_product
 
-        width, dtype = self.model.width, PRECISIONS[precision]
+        width, dtype = self.model.width, getattr(torch, precision)
         x, weight = torch.randn(512, width), torch.randn(2 * width, width)
         read, read_by = x.to(dtype), weight.to(dtype)
         routines: list[Callable[[], Tensor]] = [

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from whet.adaptation import products
-from whet.adaptation.products import Packed, frozen_product, products_in, rounded, wanted_precision
+from whet.adaptation.products import Packed, frozen_product, rounded
+from whet.models.precision import computes_in_bfloat16
 
 pytestmark = pytest.mark.skipif(not products._AVAILABLE, reason="torch has no packed products here")
 
@@ -29,7 +30,7 @@ def test_products_equal_those_of_torch(limit: int, rows: int, monkeypatch: pytes
     assert products._packed.bytes == (2 * matrix.nbytes if limit else 0)
 
 
-@pytest.mark.skipif(not products.computes_in_bfloat16(), reason="this processor does not compute in bfloat16")
+@pytest.mark.skipif(not computes_in_bfloat16(), reason="this processor does not compute in bfloat16")
 @pytest.mark.parametrize("limit", [0, 10**6])
 def test_products_in_bfloat16_are_those_of_rounded_numbers(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_packed", Packed(limit))
@@ -50,19 +51,6 @@ def test_products_in_bfloat16_are_those_of_rounded_numbers(limit: int, monkeypat
         torch.testing.assert_close(found.double(), (y.bfloat16() if limit else y).double() @ kept, **close)
         assert found.dtype == torch.float32
     assert products._packed.bytes == (matrix.nbytes if limit else 0)  # half as many bytes, for both ways
-
-
-def test_where_the_processor_lacks_bfloat16_products_are_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "computes_in_bfloat16", lambda: False)
-    matrix, x = random(5, 7, seed=0), random(3, 7, seed=2)
-    assert torch.equal(frozen_product(x, matrix, precision=torch.bfloat16), frozen_product(x, matrix))
-
-
-def test_the_precision_holds_for_a_block() -> None:
-    assert wanted_precision() == torch.float32
-    with products_in("bfloat16"):
-        assert wanted_precision() == torch.bfloat16
-    assert wanted_precision() == torch.float32
 
 
 def test_other_dtypes_are_left_to_torch() -> None:

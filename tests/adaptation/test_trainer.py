@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from whet.adaptation import AdapterBank, Job, LoraConfig, Trace, TrainConfig, Trainer, products
+from whet.adaptation import AdapterBank, Job, LoraConfig, Trace, TrainConfig, Trainer
 from whet.errors import InputError
-from whet.models import LanguageModel
+from whet.models import LanguageModel, precision
 from whet.types import Example
 
 EXAMPLE = Example(target="many words that can be learnt by heart")
@@ -37,9 +37,9 @@ def test_two_runs_equal_one_and_the_same_seed_the_same_weights(tiny_llama: Langu
 def test_products_in_bfloat16_change_little_and_only_where_the_processor_has_them(
     there: bool, tiny_llama: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if there and not products.computes_in_bfloat16():
+    if there and not precision.computes_in_bfloat16():
         pytest.skip("this processor does not compute in bfloat16")
-    monkeypatch.setattr(products, "computes_in_bfloat16", lambda: there)
+    monkeypatch.setattr(precision, "computes_in_bfloat16", lambda: there)
     (_, (plain,)), (_, (low,)) = run(tiny_llama, [5]), run(tiny_llama, [5], precision="bfloat16")
     assert (plain.losses == low.losses) is not there
     assert low.losses == pytest.approx(plain.losses, rel=0.01)

@@ -17,6 +17,17 @@ def test_products_are_low_where_the_processor_computes_so(there: bool, monkeypat
     assert (x @ x).dtype == torch.float32
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_block_wants_what_it_is_told_if_the_processor_can(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "computes_in_bfloat16", lambda: there)
+    assert precision.wanted_precision() == torch.float32
+    with precision.products_in("bfloat16"):
+        assert precision.wanted_precision() == (torch.bfloat16 if there else torch.float32)
+        with precision.products_in("float32"):
+            assert precision.wanted_precision() == torch.float32
+    assert precision.wanted_precision() == torch.float32
+
+
 @pytest.mark.parametrize("known", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_bf16": False}, {}])
 def test_what_the_processor_has_is_what_torch_says(known: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import linear
 
-from whet.adaptation.products import frozen_product, rounded, wanted_precision
+from whet.adaptation.products import frozen_product, rounded
+from whet.models.precision import wanted_precision
 from whet.models.sweeps import cross_entropy_
 
 if TYPE_CHECKING:

@@ -9,39 +9,15 @@ They may be made in bfloat16.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 from torch.utils.weak import WeakIdKeyDictionary
 
-from whet.models.precision import computes_in_bfloat16
-
 _LIMIT_BYTES = 2**28
 _AVAILABLE = torch.backends.mkldnn.is_available() and all(
     hasattr(torch.ops.mkldnn, name) for name in ("_linear_pointwise", "_reorder_linear_weight")
 )
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""By name."""
-_precision: ContextVar[torch.dtype] = ContextVar("precision of products", default=torch.float32)
-
-
-@contextmanager
-def products_in(precision: str) -> Iterator[None]:
-    """Within this block, what learns makes its products with frozen matrices in one of `PRECISIONS`, if it can."""
-    token = _precision.set(PRECISIONS[precision])
-    try:
-        yield
-    finally:
-        _precision.reset(token)
-
-
-def wanted_precision() -> torch.dtype:
-    """What the block asks for that this is called in; gradients are computed when it may be over."""
-    return _precision.get()
 
 
 class Packed:
@@ -100,7 +76,7 @@ def frozen_product(
         bias: `(out,)`.
         back: whether the matrix is turned.
         add: see above.
-        precision: bfloat16 is taken where `rounded` rounds to it; the result has the precision of the matrix.
+        precision: of the factors, where `rounded` rounds to it; the result has the precision of the matrix.
     """
     if _packs(x, matrix):
         rounds = rounded(x, matrix, precision)
@@ -121,9 +97,8 @@ def frozen_product(
 
 
 def rounded(x: Tensor, matrix: Tensor, precision: torch.dtype) -> Tensor:
-    """`x`, in bfloat16 where that is wanted and its product with a float32 matrix is faster so."""
-    low = precision == torch.bfloat16 and _packs(x, matrix) and computes_in_bfloat16()
-    return x.to(torch.bfloat16) if low else x
+    """`x` in this precision where it is to be multiplied with a float32 matrix on a processor."""
+    return x.to(precision) if precision == torch.bfloat16 and _packs(x, matrix) else x
 
 
 def _packs(x: Tensor, matrix: Tensor) -> bool:
