@@ -93,6 +93,12 @@ def test_errors_are_one_line_that_says_what_to_do(whet: Whet, folder: Path, subm
         assert whet("arc", "show", "x", *wrong).exit_code == 2
 
 
+def test_the_sets_of_arc_agi_1_have_short_names(whet: Whet) -> None:
+    long, short = (whet("arc", "show", "00576224", "--set", name) for name in ("arc1-evaluation", "evaluation"))
+    assert long.exit_code == 0
+    assert long.stdout == short.stdout
+
+
 def test_a_folder_may_have_the_name_of_a_set(whet: Whet, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.rename(folder.with_name("arc1-training"))
     monkeypatch.chdir(folder.parent)

