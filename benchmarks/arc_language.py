@@ -31,6 +31,7 @@ from torch.nn.utils.rnn import pad_sequence
 from whet.adaptation.bank import AdapterBank
 from whet.adaptation.forms import FullConfig, LoraConfig
 from whet.models import LanguageModel
+from whet.models.precision import low_products
 from whet.tasks.arc import Pair, as_grid, load_set, refuse_leak
 from whet.tasks.arc.language import VOTES, Answering, minimal, minimal_tokenizer, practise, read
 from whet.tasks.arc.language.lessons import token_lesson
@@ -90,7 +91,8 @@ def pretrain(args: argparse.Namespace) -> None:
         lessons = [token_lesson(serialisation, pairs) for pairs in starmap(pairs_of, sampler.questions(step))]
         for optimiser in optimisers:
             optimiser.param_groups[0]["lr"] = schedule.rate(step)
-        loss = mean_loss(model, lessons)
+        with low_products():
+            loss = mean_loss(model, lessons)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
         for optimiser in optimisers:
