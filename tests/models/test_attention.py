@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from whet.models import attention, sweeps
+from whet.models import attention, precision, sweeps
 from whet.models.attention import attend, attend_causally
 
 
@@ -36,7 +36,7 @@ def plain(lengths: list[int], q: torch.Tensor, k: torch.Tensor, v: torch.Tensor,
 def test_each_sequence_attends_to_itself(
     lengths: list[int], ahead: int, heads: int, compiled: bool, learn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attention, "_STRETCH", 2)
+    monkeypatch.setattr(attention, "_STRETCH", {torch.float32: 2})
     if not compiled:
         monkeypatch.setattr(sweeps, "numba_is_there", lambda: False)
     keys = sum(lengths) + ahead * len(lengths)
@@ -75,3 +75,23 @@ def test_attention_with_rotary_positions_and_its_gradients_equal_those_of_torch(
     (two * random(*one.shape, seed=4)).sum().backward()
     for mine, other in zip(ours, others, strict=True):
         torch.testing.assert_close(mine.grad, other.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("lengths", [[270], [130, 130, 7]])
+def test_with_products_in_bfloat16_attention_is_nearly_the_same(
+    lengths: list[int], compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(sweeps, "numba_is_there", lambda: False)
+    monkeypatch.setattr(precision, "computes_in_bfloat16", lambda: True)
+    found = []
+    for name in ("float32", "bfloat16"):
+        states = [random(sum(lengths), heads, 8, seed=n).requires_grad_() for n, heads in enumerate((4, 2, 2))]
+        with precision.products_in(name):
+            mixed = attend_causally(lengths, *states, None)
+        mixed.backward(random(*mixed.shape, seed=5))
+        found.append([mixed.detach(), *(state.grad for state in states)])
+    for full, low in zip(*found, strict=True):
+        assert low.dtype == torch.float32
+        assert 0 < (full - low).norm() < 0.01 * full.norm()

@@ -76,6 +76,18 @@ def test_causal_softmax_and_its_gradient(n: int, group: int, tokens: int, first:
     close(both_ways(lambda: sweeps.softmax_back_(d.clone(), shares, 0.5)))
 
 
+@given(n=st.integers(1, 3), tokens=st.integers(1, 40), first=st.integers(0, 40))
+@settings(deadline=None)
+def test_softmax_in_bfloat16_is_that_of_float32_rounded_at_the_end(n: int, tokens: int, first: int) -> None:
+    scores = random(n, tokens, first + tokens, seed=3, scale=5).bfloat16()
+    shares = sweeps.causal_softmax_(scores.clone(), tokens, first)
+    near = {"rtol": 2**-8, "atol": 1e-30}  # half of the last place, and what float32 itself is off
+    torch.testing.assert_close(shares.float(), sweeps.causal_softmax_(scores.float(), tokens, first), **near)
+    d = random(*scores.shape, seed=4).bfloat16()
+    exact = sweeps.softmax_back_(d.float(), shares.float(), 0.5)
+    torch.testing.assert_close(sweeps.softmax_back_(d.clone(), shares, 0.5).float(), exact, rtol=2**-8, atol=1e-6)
+
+
 @pytest.mark.parametrize("scale", [1.0, 300.0])
 def test_cross_entropy_and_its_gradient(scale: float) -> None:
     logits, targets = random(7, 50, seed=1, scale=scale), torch.arange(7) * 7

@@ -11,6 +11,7 @@ import torch
 from torch.autograd import Function
 from torch.nn.functional import scaled_dot_product_attention
 
+from whet.models.precision import wanted_precision
 from whet.models.sweeps import causal_softmax_, from_heads, softmax_back_, to_heads
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 NAME = "whet_packed"
 """What the models of transformers call it by."""
 
-_STRETCH = 64
+_STRETCH = {torch.float32: 64, torch.bfloat16: 128}
+"""Tokens of a long sequence that are looked at together, by the precision of products; more waste more of them."""
 _LONGEST = 1024  # beyond, keeping what all tokens see of all others would take much memory
 _SCORES_AT_ONCE = 2**18  # of as many sequences as stay in the processor's cache
 
@@ -122,7 +124,9 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None, caus
 
 
 class CausalAttention(Function):
-    """Attention of each token to those up to it, in float32 on a processor; see `attend_causally`.
+    """Attention of each token to those up to it, on a processor; see `attend_causally`.
+
+    Queries, keys and values are float32; products and probabilities have the wanted precision.
 
     The probabilities are kept for the way back. Several short sequences go together, as many as stay in the processor's
     cache; of a long one a stretch of tokens at a time, so that what lies above the diagonal is computed in the last
@@ -141,12 +145,16 @@ class CausalAttention(Function):
         scale: float,
     ) -> Tensor:
         mixed, kept = torch.empty_like(query, memory_format=torch.contiguous_format), []
-        ctx.chunks = _chunks(lengths, query.shape[1])
+        precision = wanted_precision()
+        ctx.chunks = _chunks(lengths, query.shape[1], _STRETCH[precision])
         for chunk in ctx.chunks:
             turn = None if cos is None or sin is None else (chunk.of(cos), chunk.of(sin))
-            q = to_heads(chunk.of(query), turn).mul_(scale)
-            k, v = (to_heads(chunk.of(states), way).flatten(0, 1) for states, way in ((key, turn), (value, None)))
-            out = torch.empty_like(q)
+            q = to_heads(chunk.of(query), turn).mul_(scale).to(precision)
+            out = query.new_empty(q.shape)
+            k, v = (
+                to_heads(chunk.of(states), way).flatten(0, 1).to(precision)
+                for states, way in ((key, turn), (value, None))
+            )
             kept += [q, k, v]
             for begin, end in chunk.stretches:
                 scores = torch.bmm(_stretch(q, k, begin, end), k[:, :end].transpose(1, 2))
@@ -165,14 +173,16 @@ class CausalAttention(Function):
         d_mixed, kept = d_mixed.contiguous(), iter(saved)
         for chunk in ctx.chunks:
             q, k, v = next(kept), next(kept), next(kept)
-            d_out, d_q = to_heads(chunk.of(d_mixed), None), torch.empty_like(q)
-            sum_k, sum_v = torch.zeros_like(k), torch.zeros_like(v)
+            d_out = to_heads(chunk.of(d_mixed), None).to(q.dtype)
+            d_q = d_mixed.new_empty(q.shape)
+            sum_k, sum_v = d_mixed.new_zeros(k.shape), d_mixed.new_zeros(v.shape)
             for begin, end in chunk.stretches:
                 shares, d = next(kept), _stretch(d_out, k, begin, end)
-                sum_v[:, :end].baddbmm_(shares.transpose(1, 2), d)
+                # to add in the product itself would be slower: its parts would be taken one by one
+                sum_v[:, :end] += torch.bmm(shares.transpose(1, 2), d)
                 d_scores = softmax_back_(torch.bmm(d, v[:, :end].transpose(1, 2)), shares, 1.0)
                 _put(d_q, begin, end, torch.bmm(d_scores, k[:, :end]))
-                sum_k[:, :end].baddbmm_(d_scores.transpose(1, 2), _stretch(q, k, begin, end))
+                sum_k[:, :end] += torch.bmm(d_scores.transpose(1, 2), _stretch(q, k, begin, end))
             turn = None if cos is None else (chunk.of(cos), chunk.of(sin))
             for whole, part, way in (
                 (d_query, d_q.mul_(ctx.scale), turn),
@@ -191,6 +201,7 @@ class _Chunk:
     first: int  # token of all
     tokens: int
     count: int
+    stretch: int
 
     def of(self, states: Tensor) -> Tensor:
         """Their part of `states (all tokens, …)`: `(count, tokens, …)`."""
@@ -200,18 +211,18 @@ class _Chunk:
     @property
     def stretches(self) -> list[tuple[int, int]]:
         """Tokens that are looked at together."""
-        size = _STRETCH if self.tokens >= 2 * _STRETCH else self.tokens
+        size = self.stretch if self.tokens >= 2 * self.stretch else self.tokens
         return [(begin, min(begin + size, self.tokens)) for begin in range(0, self.tokens, size)]
 
 
-def _chunks(lengths: Sequence[int], heads: int) -> list[_Chunk]:
+def _chunks(lengths: Sequence[int], heads: int, stretch: int) -> list[_Chunk]:
     found, first = [], 0
     for tokens, same in groupby(lengths):
         left = len(list(same))
         most = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
         while left:
             count = min(most, left)
-            found.append(_Chunk(first, tokens, count))
+            found.append(_Chunk(first, tokens, count, stretch))
             first += count * tokens
             left -= count
     return found

@@ -37,6 +37,16 @@ def _as_float(_: Any, bits: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
+def _bits(_: Any, number: Any) -> Any:  # noqa: ARG001
+    """The reverse of `_as_float`."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.int32(types.float32), generate
+
+
+@intrinsic
 def floats(_: Any, address: Any) -> Any:  # noqa: ARG001
     """Float32 numbers from this address on, for `carray`."""
 
@@ -54,6 +64,31 @@ def integers(_: Any, address: Any) -> Any:  # noqa: ARG001
         return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
 
     return types.CPointer(types.int64)(types.int64), generate
+
+
+@intrinsic
+def halves(_: Any, address: Any) -> Any:  # noqa: ARG001
+    """The same of the bits of bfloat16 numbers: the upper half of those of float32."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(16).as_pointer())
+
+    return types.CPointer(types.uint16)(types.int64), generate
+
+
+@njit(inline="always", **OPTIONS)
+def _read(row: Any, into: Any) -> None:
+    """Numbers of which a row holds the upper halves."""
+    for j in range(len(row)):
+        into[j] = _as_float(np.int32(row[j]) << np.int32(16))
+
+
+@njit(inline="always", **OPTIONS)
+def _round(row: Any, into: Any) -> None:
+    """The upper halves of numbers, rounded to the nearest, and to the even of two."""
+    for j in range(len(row)):
+        bits = _bits(row[j])
+        into[j] = np.uint16((bits + np.int32(0x7FFF) + ((bits >> np.int32(16)) & np.int32(1))) >> np.int32(16))
 
 
 @njit(inline="always", **OPTIONS)
@@ -173,40 +208,70 @@ def from_heads(out: int, x: int, cos: int, sin: int, heads: int, tokens: int, ha
                     o[half + j] = a[half + j] * c[j] - a[j] * z[j]
 
 
+@njit(inline="always", **OPTIONS)
+def _softmax(row: Any, seen: int) -> None:
+    top = row[0]
+    for j in range(len(row)):  # whole rows: short loops of many lengths would not be vectorised
+        top = max(top, row[j] if j < seen else row[0])
+    total = np.float32(0)
+    for j in range(len(row)):
+        e = exp(row[j] - top) if j < seen else np.float32(0)
+        row[j] = e
+        total += e
+    scale = _ONE / total
+    for j in range(len(row)):
+        row[j] *= scale
+
+
 @njit(**OPTIONS)
 def causal_softmax(scores: int, rows: int, keys: int, tokens: int, before: int, first: int, last: int) -> None:
     """In place, for `scores (n, rows, keys)`: row i is token `before + i % tokens` and sees the keys up to itself."""
     all_scores = carray(floats(scores), (last, rows, keys))
     for n in range(first, last):
         for i in range(rows):
-            row = all_scores[n, i]
-            seen = before + i % tokens + 1
-            top = row[0]
-            for j in range(len(row)):  # whole rows: short loops of many lengths would not be vectorised
-                top = max(top, row[j] if j < seen else row[0])
-            total = np.float32(0)
-            for j in range(len(row)):
-                e = exp(row[j] - top) if j < seen else np.float32(0)
-                row[j] = e
-                total += e
-            scale = _ONE / total
-            for j in range(len(row)):
-                row[j] *= scale
+            _softmax(all_scores[n, i], before + i % tokens + 1)
+
+
+@njit(**OPTIONS)
+def causal_softmax_low(scores: int, rows: int, keys: int, tokens: int, before: int, first: int, last: int) -> None:
+    """The same of scores in bfloat16."""
+    all_scores, row = carray(halves(scores), (last, rows, keys)), np.empty(keys, np.float32)
+    for n in range(first, last):
+        for i in range(rows):
+            _read(all_scores[n, i], row)
+            _softmax(row, before + i % tokens + 1)
+            _round(row, all_scores[n, i])
+
+
+@njit(inline="always", **OPTIONS)
+def _softmax_back(d: Any, p: Any, factor: Any) -> None:
+    total = np.float32(0)
+    for j in range(len(p)):
+        total += d[j] * p[j]
+    for j in range(len(p)):
+        d[j] = p[j] * (d[j] - total) * factor
 
 
 @njit(**OPTIONS)
 def softmax_back(d_shares: int, shares: int, rows: int, keys: int, scale: float, first: int, last: int) -> None:
     """In place: the gradient with respect to the scores, times `scale`; both `(n, rows, keys)`."""
     ds, ps = carray(floats(d_shares), (last, rows, keys)), carray(floats(shares), (last, rows, keys))
-    factor = np.float32(scale)
     for n in range(first, last):
         for i in range(rows):
-            d, p = ds[n, i], ps[n, i]
-            total = np.float32(0)
-            for j in range(len(p)):
-                total += d[j] * p[j]
-            for j in range(len(p)):
-                d[j] = p[j] * (d[j] - total) * factor
+            _softmax_back(ds[n, i], ps[n, i], np.float32(scale))
+
+
+@njit(**OPTIONS)
+def softmax_back_low(d_shares: int, shares: int, rows: int, keys: int, scale: float, first: int, last: int) -> None:
+    """The same in bfloat16."""
+    ds, ps = carray(halves(d_shares), (last, rows, keys)), carray(halves(shares), (last, rows, keys))
+    d, p = np.empty(keys, np.float32), np.empty(keys, np.float32)
+    for n in range(first, last):
+        for i in range(rows):
+            _read(ds[n, i], d)
+            _read(ps[n, i], p)
+            _softmax_back(d, p, np.float32(scale))
+            _round(d, ds[n, i])
 
 
 @njit(**OPTIONS)

@@ -95,8 +95,9 @@ def _turned(x: Tensor, cos: Tensor, sin: Tensor, way: int) -> Tensor:
 
 def causal_softmax_(scores: Tensor, tokens: int, first: int) -> Tensor:
     """Softmax of `scores (n, rows, keys)`: row i is token `first + i % tokens` and sees the keys up to itself."""
-    if _compiles(scores):
-        _sweep("causal_softmax", scores, sizes=(*scores.shape[1:], tokens, first), rows=len(scores))
+    kernel = _of_precision("causal_softmax", scores)
+    if kernel:
+        _sweep(kernel, scores, sizes=(*scores.shape[1:], tokens, first), rows=len(scores))
         return scores
     hidden = torch.full((tokens, tokens), -torch.inf, device=scores.device, dtype=scores.dtype).triu_(1)
     scores.unflatten(1, (-1, tokens))[..., first : first + tokens].add_(hidden)
@@ -105,8 +106,9 @@ def causal_softmax_(scores: Tensor, tokens: int, first: int) -> Tensor:
 
 def softmax_back_(d_shares: Tensor, shares: Tensor, scale: float) -> Tensor:
     """From the gradient with respect to `shares (n, rows, keys)` that with respect to the scores, times `scale`."""
-    if _compiles(d_shares, shares):
-        _sweep("softmax_back", d_shares, shares, sizes=(*shares.shape[1:], scale), rows=len(shares))
+    kernel = _of_precision("softmax_back", d_shares, shares)
+    if kernel:
+        _sweep(kernel, d_shares, shares, sizes=(*shares.shape[1:], scale), rows=len(shares))
         return d_shares
     return torch._softmax_backward_data(d_shares, shares, -1, shares.dtype).mul_(scale)
 
@@ -123,10 +125,15 @@ def cross_entropy_(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return nats, shares.scatter_add_(1, targets[:, None], shares.new_full((len(shares), 1), -1.0))
 
 
-def _compiles(*tensors: Tensor) -> bool:
-    return numba_is_there() and all(
-        x.dtype == torch.float32 and x.device.type == "cpu" and x.is_contiguous() for x in tensors
-    )
+def _compiles(*tensors: Tensor, dtype: torch.dtype = torch.float32) -> bool:
+    return numba_is_there() and all(x.dtype == dtype and x.device.type == "cpu" and x.is_contiguous() for x in tensors)
+
+
+def _of_precision(name: str, *tensors: Tensor) -> str | None:
+    """The name of the kernel for float32 or bfloat16, if there is one."""
+    if _compiles(*tensors):
+        return name
+    return f"{name}_low" if _compiles(*tensors, dtype=torch.bfloat16) else None
 
 
 def _sweep(name: str, *tensors: Tensor, sizes: Sequence[float], rows: int | None = None) -> None:
