@@ -43,7 +43,7 @@ def trained(practice: Practice, views: int) -> Solver:
     """A copy of the net for each task, all of whose weights are trained."""
 
     def solve(net: GridNet, tasks: Sequence[ArcTask]) -> list[Readings]:
-        nets = [practised(net, task, practice) for task in tasks]
+        nets = [practised(net, task, practice)[0] for task in tasks]
         seen_as = looks(views, seed=0)
         return [read(own, task, seen_as, context=practice.context) for own, task in zip(nets, tasks, strict=True)]
 

@@ -6,6 +6,7 @@ import torch
 
 from whet.adaptation.bank import AdapterBank
 from whet.adaptation.forms.lora import LoraConfig
+from whet.programs.limits import Meter
 from whet.tasks.arc import ArcTask, as_grid
 from whet.tasks.arc.transduction.looks import Look
 from whet.tasks.arc.transduction.loss import mean_loss
@@ -25,28 +26,29 @@ def same(first, second):
 
 def test_the_net_itself_is_left_as_it_is_bit_for_bit(net, task):
     before = state(net)
-    own = practised(net, task, PRACTICE)
+    own, steps = practised(net, task, PRACTICE)
+    assert steps == PRACTICE.steps
     assert same(before, state(net))
     assert not same(before, state(own))
     assert not any(p.requires_grad or p.grad is not None for p in (*net.parameters(), *own.parameters()))
 
 
 def test_the_same_seed_trains_the_same_weights(net, task):
-    first, again = (state(practised(net, task, PRACTICE)) for _ in range(2))
+    first, again = (state(practised(net, task, PRACTICE)[0]) for _ in range(2))
     assert same(first, again)
-    assert not same(first, state(practised(net, task, replace(PRACTICE, seed=1))))
+    assert not same(first, state(practised(net, task, replace(PRACTICE, seed=1))[0]))
 
 
 def test_training_sees_the_demonstrations_alone(net, task):
     other = ArcTask("other", task.train, (as_grid(np.full((5, 5), 7)),))
-    assert same(state(practised(net, task, PRACTICE)), state(practised(net, other, PRACTICE)))
+    assert same(state(practised(net, task, PRACTICE)[0]), state(practised(net, other, PRACTICE)[0]))
 
 
 @pytest.mark.parametrize("context", [True, False])
 def test_the_task_is_learnt(net, task, context):
     practice = Practice(steps=60, episodes=8, lr=2e-2, views=False, context=context)
     batch, colours, sides = drawn(np.random.default_rng(9), episodes_of(task, practice), practice)
-    own = practised(net, task, practice)
+    own, _ = practised(net, task, practice)
     before, after = (mean_loss(*which(batch), colours, sides) for which in (net, own))
     assert after < 0.6 * before
 
@@ -78,7 +80,7 @@ def test_every_episode_comes_equally_often(task):
 
 def test_a_task_with_one_demonstration_leaves_the_net_as_it_is(net, task):
     single = replace(task, train=task.train[:1])
-    assert practised(net, single, PRACTICE) is net
+    assert practised(net, single, PRACTICE) == (net, 0)
     bank = AdapterBank(net, LoraConfig(r=2), slots=1)
     practise_slots(bank, [single], PRACTICE)
     with bank.using(0):
@@ -107,3 +109,9 @@ def test_slots_learn(net, task):
         with bank.using(0):
             after = mean_loss(*net(batch), colours, sides)
     assert after < 0.9 * before
+
+
+def test_no_step_begins_after_the_time(net, task):
+    ticks = iter(range(100))
+    _, steps = practised(net, task, replace(PRACTICE, steps=50), Meter(10, lambda: float(next(ticks))))
+    assert steps == 5  # each looks at the clock twice: is time left, and how much is over

@@ -7,6 +7,7 @@ random views that keep the rule.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from whet.models.precision import low_products
+from whet.programs.limits import Meter
 from whet.tasks.arc.leave_out import leave_out
 from whet.tasks.arc.task import ArcTask, Episode
 from whet.tasks.arc.transduction.encoding import Cells, Question, encode, encode_answers
@@ -62,17 +64,29 @@ def episodes_of(task: ArcTask, practice: Practice) -> list[Episode]:
     return [Episode((), pair) for pair in task.train]
 
 
-def practised(net: GridNet, task: ArcTask, practice: Practice) -> GridNet:
-    """A copy of the net, all of whose weights were trained on the task; the net itself where there are no episodes."""
+def practised(net: GridNet, task: ArcTask, practice: Practice, meter: Meter | None = None) -> tuple[GridNet, int]:
+    """A copy of the net, all of whose weights were trained on the task, and the number of steps that took.
+
+    Where there are no episodes it is the net itself.
+
+    Args:
+        net: is left as it is.
+        task: the task.
+        practice: how the copy is trained.
+        meter: the time that no step begins after, if it is limited. The rate then falls to zero with the steps or with
+            the time, whichever comes first.
+    """
     episodes = episodes_of(task, practice)
     if not episodes:
-        return net
+        return net, 0
+    meter = meter or Meter(math.inf)
     own = copy.deepcopy(net).requires_grad_(True)
     optimiser = torch.optim.AdamW(own.parameters(), lr=practice.lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     rng = np.random.default_rng(practice.seed)
-    for step in range(practice.steps):
+    step = 0
+    while step < practice.steps and meter.go_on():
         for group in optimiser.param_groups:
-            group["lr"] = practice.rate(step)
+            group["lr"] = min(practice.rate(step), practice.lr * (1 - meter.gone()))
         batch, colours, sides = drawn(rng, episodes, practice)
         with low_products():
             cells, sizes = own(batch)
@@ -80,7 +94,8 @@ def practised(net: GridNet, task: ArcTask, practice: Practice) -> GridNet:
         torch.nn.utils.clip_grad_norm_(own.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-    return own.requires_grad_(False)
+        step += 1
+    return own.requires_grad_(False), step
 
 
 def practise_slots(bank: AdapterBank, tasks: Sequence[ArcTask], practice: Practice) -> None:

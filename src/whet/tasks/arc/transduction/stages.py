@@ -58,7 +58,8 @@ def stages(net: GridNet, task: ArcTask, practice: Practice, views: int, meter: M
             return
         steps = min(practice.steps * 2**stage, room)
         start = meter.clock()
-        net = practised(net, task, replace(practice, steps=steps, seed=practice.seed + stage))
-        step = (meter.clock() - start) / steps
+        longer = replace(practice, steps=steps, seed=practice.seed + stage)
+        net, steps = practised(net, task, longer, Meter(meter.left() - reading, meter.clock))
+        step = (meter.clock() - start) / max(1, steps)
         done, stage = done + steps, stage + 1
         yield Stage(done, read(net, task, seen_as), meter.clock() - begin)

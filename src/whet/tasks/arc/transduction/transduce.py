@@ -36,7 +36,7 @@ def transduce(
     if vote not in VOTES:
         raise InputError(f"vote={vote!r} is none of {', '.join(VOTES)}; name one of them.")
     begin = time.monotonic()
-    own = net if practice is None else practised(net, task, practice)
+    own = net if practice is None else practised(net, task, practice)[0]
     readings = read(own, task, looks(views, seed=0), context=practice is None or practice.context)
     return TaskResult(
         task.id,
