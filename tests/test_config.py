@@ -33,6 +33,7 @@ KINDS = {
         "clip": st.none() | st.floats(0.1, 9) | st.integers(1, 9),
         "reuse_gradients": st.booleans(),
         "checkpointing": st.booleans(),
+        "precision": st.sampled_from(["float32", "bfloat16"]),
     },
     GuardConfig: {
         "gain": tolerance,
