@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from arc_models import save_writer
 from cli_fakes import Whet
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from whet.cli.arc_show import print_results
 from whet.models.grid_net import GridNet, GridNetConfig, save_grid_net
 from whet.tasks.arc import ArcTask, Pair, TaskResult, as_grid
-from whet.tasks.arc.language import minimal_tokenizer
 
 
 def task(*, answer: int) -> dict[str, Any]:
@@ -158,24 +157,7 @@ def test_ways_that_cannot_be_tried_are_refused(
 
 @pytest.fixture
 def writes_eight(tmp_path: Path) -> Path:
-    """A language model whose output depends on the last token alone: it writes an 8 and ends."""
-    config = LlamaConfig(
-        vocab_size=16,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        max_position_embeddings=64,
-    )
-    module: Any = LlamaForCausalLM(config)
-    module.load_state_dict({name: torch.zeros_like(value) for name, value in module.state_dict().items()})
-    output, end = 12, 13
-    module.lm_head.weight.data[8, output] = module.lm_head.weight.data[end, 8] = 8.0
-    module.model.embed_tokens.weight.data = torch.eye(16)
-    module.model.norm.weight.data.fill_(1.0)
-    module.save_pretrained(tmp_path / "model")
-    minimal_tokenizer().save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
+    return save_writer(tmp_path / "model", 8, context=64)
 
 
 def test_a_language_model_solves_resumes_reports_and_is_scored(

@@ -4,7 +4,7 @@ A matrix that never changes can be kept a second time in the order in which the 
 for the way forward and once for the way back. oneDNN then is faster than what torch takes for plain products, most of
 all for few rows, where the product would otherwise wait for the matrix.
 
-They may be made in bfloat16.
+Where that is wanted, the factors are rounded to bfloat16 first (see `whet.models.precision`).
 """
 
 from __future__ import annotations
@@ -78,22 +78,18 @@ def frozen_product(
         add: see above.
         precision: of the factors, where `rounded` rounds to it; the result has the precision of the matrix.
     """
-    if _packs(x, matrix):
-        rounds = rounded(x, matrix, precision)
-        packed = _packed.get(matrix, back, rounds.dtype)
-        if packed is not None and rounds.dtype == torch.bfloat16:
-            bias = None if bias is None else bias.to(rounds.dtype)
-            low: Tensor = torch.ops.mkldnn._linear_pointwise(rounds, packed, bias, "none", [], "")
-            return low.float() if add is None else add.add_(low)
-        if packed is not None:
-            found: Tensor
-            if add is None:
-                found = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
-            else:
-                found = torch.ops.mkldnn._linear_pointwise.binary(x, add, packed, bias, "add")
-            return found
-    found = linear(x.to(matrix.dtype), matrix.T if back else matrix, bias)
-    return found if add is None else add.add_(found)
+    read = rounded(x, matrix, precision)
+    packed = _packed.get(matrix, back, read.dtype) if _packs(x, matrix) else None
+    found: Tensor
+    if packed is None:
+        found = linear(x.to(matrix.dtype), matrix.T if back else matrix, bias)
+    elif read.dtype == matrix.dtype and add is not None:
+        found = torch.ops.mkldnn._linear_pointwise.binary(read, add, packed, bias, "add")
+        return found
+    else:
+        bias = None if bias is None else bias.to(read.dtype)
+        found = torch.ops.mkldnn._linear_pointwise(read, packed, bias, "none", [], "")
+    return found.to(matrix.dtype) if add is None else add.add_(found)
 
 
 def rounded(x: Tensor, matrix: Tensor, precision: torch.dtype) -> Tensor:

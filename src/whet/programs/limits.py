@@ -37,10 +37,6 @@ class Meter:
         """Seconds that are left; below 0 if none are."""
         return self.seconds - (self.clock() - self.start)
 
-    def gone(self) -> float:
-        """The share of the time that is over, 0 of time without an end."""
-        return (self.clock() - self.start) / self.seconds
-
     def go_on(self) -> bool:
         """Whether time is left."""
         return self.left() > 0

@@ -9,44 +9,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from arc_models import save_writer
 
 from whet.errors import InputError
 from whet.models import LanguageModel
 from whet.programs.limits import Meter
 from whet.tasks.arc import ArcTask, Pair, as_grid
 from whet.tasks.arc.confidence import AGREED
-from whet.tasks.arc.language import choose, minimal_tokenizer
+from whet.tasks.arc.language import choose
 from whet.tasks.arc.language.looking import answering_views
 from whet.tasks.arc.solve import solve
 from whet.tasks.arc.ways import WAYS, Settings
 
-OUTPUT, END = 12, 13
 GRIDS = [as_grid([[n, n + 1]]) for n in range(5)]
 TASK = ArcTask("three", tuple(Pair(grid, as_grid([[3]])) for grid in GRIDS[:3]), tuple(GRIDS[3:]))
 
 
 def writes_three(folder: Path, *, context: int = 128, certain: float = 8.0) -> str:
-    """A Llama whose blocks add nothing and whose output depends on the last token alone, with 16 tokens."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=16,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        max_position_embeddings=context,
-    )
-    module: Any = LlamaForCausalLM(config)
-    module.load_state_dict({name: torch.zeros_like(value) for name, value in module.state_dict().items()})
-    table = module.lm_head.weight.data  # after the norm a token is four times its row of the unit matrix
-    table[3, OUTPUT] = table[END, 3] = certain
-    module.model.embed_tokens.weight.data = torch.eye(16)
-    module.model.norm.weight.data.fill_(1.0)
-    module.save_pretrained(folder)
-    minimal_tokenizer().save_pretrained(folder)
-    return str(folder)
+    return str(save_writer(folder, 3, context=context, certain=certain))
 
 
 @pytest.fixture(scope="module")

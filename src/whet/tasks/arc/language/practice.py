@@ -83,8 +83,9 @@ def practise(
     step = 0
     with bank.attached():
         while work and step < practice.steps and meter.go_on():
+            gone = (meter.clock() - meter.start) / meter.seconds
             for optimiser in optimisers:
-                optimiser.param_groups[0]["lr"] = min(practice.rate(step), practice.lr * (1 - meter.gone()))
+                optimiser.param_groups[0]["lr"] = min(practice.rate(step), practice.lr * (1 - gone))
             lessons = {
                 slot: [
                     fitting(model, serialisation, (*episode.demonstrations, episode.target))

@@ -73,8 +73,7 @@ def practised(net: GridNet, task: ArcTask, practice: Practice, meter: Meter | No
         net: is left as it is.
         task: the task.
         practice: how the copy is trained.
-        meter: the time that no step begins after, if it is limited. The rate then falls to zero with the steps or with
-            the time, whichever comes first.
+        meter: the time that no step begins after, if it is limited.
     """
     episodes = episodes_of(task, practice)
     if not episodes:
@@ -86,7 +85,7 @@ def practised(net: GridNet, task: ArcTask, practice: Practice, meter: Meter | No
     step = 0
     while step < practice.steps and meter.go_on():
         for group in optimiser.param_groups:
-            group["lr"] = min(practice.rate(step), practice.lr * (1 - meter.gone()))
+            group["lr"] = practice.rate(step)
         batch, colours, sides = drawn(rng, episodes, practice)
         with low_products():
             cells, sizes = own(batch)
