@@ -29,6 +29,14 @@ def test_a_block_wants_what_it_is_told_if_the_processor_can(there: bool, monkeyp
 
 
 @pytest.mark.parametrize("known", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_bf16": False}, {}])
-def test_what_the_processor_has_is_what_torch_says(known: dict[str, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("low_seconds", [0.5, 0.9, 2.0])
+def test_instructions_that_are_not_faster_do_not_count(
+    known: dict[str, bool], low_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
-    assert precision.computes_in_bfloat16.__wrapped__() is any(known.values())
+    monkeypatch.setattr(precision, "_seconds", lambda dtype: low_seconds if dtype == torch.bfloat16 else 1.0)
+    assert precision.computes_in_bfloat16.__wrapped__() is (any(known.values()) and low_seconds == 0.5)
+
+
+def test_a_product_takes_some_time_in_either_precision() -> None:
+    assert all(0 < precision._seconds(dtype) < 10 for dtype in (torch.float32, torch.bfloat16))
