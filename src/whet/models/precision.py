@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import linear
 
 _FASTER = 1.2
-"""Times that products in bfloat16 must be faster; processors are far from it on either side, so chance decides nothing."""
+"""Times that products in bfloat16 must be faster; processors are far from it on either side, so chance has no say."""
 
 _wanted: ContextVar[torch.dtype] = ContextVar("precision of products", default=torch.float32)
 
