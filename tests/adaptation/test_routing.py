@@ -61,6 +61,30 @@ def test_products_equal_a_loop(way: str, threads: int, rows: list[int], r: int, 
             assert torch.equal(one, inner)
 
 
+@given(before=st.lists(st.integers(1, 9), max_size=4), own=st.integers(1, 30), threads=st.integers(1, 4))
+def test_compiled_products_of_a_slot_depend_neither_on_others_nor_on_threads(
+    before: list[int], own: int, threads: int
+) -> None:
+    pytest.importorskip("numba")
+    r, n, rows = 6, 40, [*before, own]
+    matrices, x = random(len(rows), r, n), random(sum(rows), n, seed=1)
+
+    def last_slot(first: int) -> list[torch.Tensor]:
+        """What comes out for the last slot, together with those from `first` on."""
+        routing, own_rows = Routing(rows[first:], CPU), x[sum(rows[:first]) :]
+        inner = routing.shrink(matrices[first:], own_rows)
+        expanded = routing.expand(None, inner, matrices[first:])
+        into = torch.zeros(len(rows) - first, r, n)
+        return [inner[-own:], expanded[-own:], routing.outer(inner, own_rows, 0.5, into=into)[-1]]
+
+    alone = last_slot(len(before))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: threads)
+        patch.setattr(slot_products, "ROWS_A_THREAD", 2)
+        for one, other in zip(alone, last_slot(0), strict=True):
+            assert torch.equal(one, other)
+
+
 def close(found: torch.Tensor, wanted: torch.Tensor) -> None:
     torch.testing.assert_close(found, wanted, atol=1e-4 * wanted.abs().max().item(), rtol=1e-4)
 

@@ -62,8 +62,16 @@ class SlotProducts:
         slots, total = len(self._starts) - 1, int(self._starts[-1])
         if self._threads == 1:
             return [(self._starts, 0, slots)]
-        borders = [total * part // self._threads for part in range(self._threads + 1)]
+        borders = [self._fitting(total * part // self._threads) for part in range(self._threads)] + [total]
         return [(np.clip(self._starts, *share), 0, slots) for share in pairwise(borders)]
+
+    def _fitting(self, row: int) -> int:
+        """The row at or before this one at which a slot's rows may be parted without parting any four that go together.
+
+        So what comes out for a slot depends neither on the other slots nor on the number of threads.
+        """
+        slot = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return row - (row - int(self._starts[slot])) % compiled.TOGETHER
 
     @cached_property
     def _by_slots(self) -> list[tuple[Any, int, int]]:

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 NAME = "whet_packed"
 """What the models of transformers call it by."""
 
-_STRETCH = {torch.float32: 64, torch.bfloat16: 128}
-"""Tokens of a long sequence that are looked at together, by the precision of products; more waste more of them."""
+_STRETCH = 128  # tokens of a long sequence that are looked at together; more waste more of them
 _LONGEST = 1024  # beyond, keeping what all tokens see of all others would take much memory
-_SCORES_AT_ONCE = 2**18  # of as many sequences as stay in the processor's cache
+_SCORES_AT_ONCE = 2**19  # of as many sequences as stay in the processor's cache
 
 
 def register() -> None:
@@ -146,7 +145,7 @@ class CausalAttention(Function):
     ) -> Tensor:
         mixed, kept = torch.empty_like(query, memory_format=torch.contiguous_format), []
         precision = wanted_precision()
-        ctx.chunks = _chunks(lengths, query.shape[1], _STRETCH[precision])
+        ctx.chunks = _chunks(lengths, query.shape[1])
         for chunk in ctx.chunks:
             turn = None if cos is None or sin is None else (chunk.of(cos), chunk.of(sin))
             q = to_heads(chunk.of(query), turn).mul_(scale).to(precision)
@@ -175,14 +174,18 @@ class CausalAttention(Function):
             q, k, v = next(kept), next(kept), next(kept)
             d_out = to_heads(chunk.of(d_mixed), None).to(q.dtype)
             d_q = d_mixed.new_empty(q.shape)
-            sum_k, sum_v = d_mixed.new_zeros(k.shape), d_mixed.new_zeros(v.shape)
-            for begin, end in chunk.stretches:
-                shares, d = next(kept), _stretch(d_out, k, begin, end)
-                # to add in the product itself would be slower: its parts would be taken one by one
-                sum_v[:, :end] += torch.bmm(shares.transpose(1, 2), d)
+            parts = [(begin, end, next(kept)) for begin, end in chunk.stretches]
+            for begin, end, shares in reversed(parts):  # the last, which sees all keys, makes the sums
+                d = _stretch(d_out, k, begin, end)
+                d_v = torch.bmm(shares.transpose(1, 2), d)
                 d_scores = softmax_back_(torch.bmm(d, v[:, :end].transpose(1, 2)), shares, 1.0)
                 _put(d_q, begin, end, torch.bmm(d_scores, k[:, :end]))
-                sum_k[:, :end] += torch.bmm(d_scores.transpose(1, 2), _stretch(q, k, begin, end))
+                d_k = torch.bmm(d_scores.transpose(1, 2), _stretch(q, k, begin, end))
+                if end == chunk.tokens:
+                    sum_k, sum_v = d_k.float(), d_v.float()
+                else:  # to add in the product itself would be slower: its parts would be taken one by one
+                    sum_k[:, :end] += d_k
+                    sum_v[:, :end] += d_v
             turn = None if cos is None else (chunk.of(cos), chunk.of(sin))
             for whole, part, way in (
                 (d_query, d_q.mul_(ctx.scale), turn),
@@ -201,7 +204,6 @@ class _Chunk:
     first: int  # token of all
     tokens: int
     count: int
-    stretch: int
 
     def of(self, states: Tensor) -> Tensor:
         """Their part of `states (all tokens, …)`: `(count, tokens, …)`."""
@@ -211,18 +213,18 @@ class _Chunk:
     @property
     def stretches(self) -> list[tuple[int, int]]:
         """Tokens that are looked at together."""
-        size = self.stretch if self.tokens >= 2 * self.stretch else self.tokens
+        size = _STRETCH if self.tokens >= 2 * _STRETCH else self.tokens
         return [(begin, min(begin + size, self.tokens)) for begin in range(0, self.tokens, size)]
 
 
-def _chunks(lengths: Sequence[int], heads: int, stretch: int) -> list[_Chunk]:
+def _chunks(lengths: Sequence[int], heads: int) -> list[_Chunk]:
     found, first = [], 0
     for tokens, same in groupby(lengths):
         left = len(list(same))
         most = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
         while left:
             count = min(most, left)
-            found.append(_Chunk(first, tokens, count, stretch))
+            found.append(_Chunk(first, tokens, count))
             first += count * tokens
             left -= count
     return found
