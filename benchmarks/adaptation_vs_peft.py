@@ -13,7 +13,7 @@ the output matrix, Adam, the same first weights. Contestants, in turns within ea
 - `PEFT reset`: one adapter and one fused Adam, set back in place before each query, no Trainer, the model's own loss;
   with all layers, and with the same last ones.
 - `…, bfloat16`: products with frozen matrices in bfloat16, by `TrainConfig(precision="bfloat16")`; PEFT's by torch's
-  autocast.
+  autocast. Only on a processor that is faster with them.
 - `PEFT fresh`: `get_peft_model` and a new Adam a query. Of more than four queries PEFT does the first four, whose time
   is multiplied: it takes them one by one.
 
@@ -94,11 +94,14 @@ def whet_round(model: LanguageModel, given: Queries) -> dict[str, Any]:
     """The bank with all layers, and with the last ones before and after it has computed the others."""
     from adaptation_loops import Bank
 
+    from whet.models.precision import computes_in_bfloat16
+
     last = Bank(model, len(given), QUARTER)
-    low = Bank(model, len(given), QUARTER, LOW)
-    low(given)  # computes the blocks before
     contestants = {BANK: Bank(model, len(given)), COLD: last, LAST: last}
-    contestants |= {BANK_LOW: Bank(model, len(given), precision=LOW), LAST_LOW: low}
+    if computes_in_bfloat16():
+        low = Bank(model, len(given), QUARTER, LOW)
+        low(given)  # computes the blocks before
+        contestants |= {BANK_LOW: Bank(model, len(given), precision=LOW), LAST_LOW: low}
     return {name: measure(lambda run=run: run(given)) for name, run in contestants.items()}  # type: ignore[misc]
 
 
@@ -106,12 +109,12 @@ def peft_round(model: LanguageModel, few: Queries, share: float) -> dict[str, An
     """PEFT reset in place, with all layers and with the last ones."""
     from adaptation_loops import PeftReset
 
-    row = {}
-    for name, layers, precision in (
-        (RESET, None, "float32"),
-        (RESET_LAST, QUARTER, "float32"),
-        (RESET_LOW, None, LOW),
-    ):
+    from whet.models.precision import computes_in_bfloat16
+
+    row, contestants = {}, [(RESET, None, "float32"), (RESET_LAST, QUARTER, "float32")]
+    if computes_in_bfloat16():
+        contestants.append((RESET_LOW, None, LOW))
+    for name, layers, precision in contestants:
         run = PeftReset(model, layers, precision)
         run.prepare(len(few))
         row[name] = measure(lambda run=run: run(few), share)  # type: ignore[misc]
@@ -123,7 +126,7 @@ def summary(rounds: list[dict[str, Any]], work: Work, given: Queries) -> dict[st
     """Medians, ratios and differences of losses."""
     rates = {name: statistics.median(row[name] for row in rounds) / 1e9 for name in ("rate", "rate_low")}
     report: dict[str, Any] = {"gflops": rates["rate"], "gflops_low": rates["rate_low"], "contestants": {}}
-    for name in (BANK, COLD, LAST, RESET, RESET_LAST, FRESH, BANK_LOW, LAST_LOW, RESET_LOW):
+    for name in [name for name in rounds[0] if name not in rates]:
         layers = QUARTER if name in (COLD, LAST, RESET_LAST, LAST_LOW) else None
         needed = sum(work.flops(len(ids), layers) for query in given for ids in query)
         report["contestants"][name] = {
@@ -134,6 +137,8 @@ def summary(rounds: list[dict[str, Any]], work: Work, given: Queries) -> dict[st
             "fresh_over": statistics.median(row[FRESH]["cpu_ms"] / row[name]["cpu_ms"] for row in rounds),
         }
     for ours, theirs in ((BANK, RESET), (LAST, RESET_LAST), (BANK_LOW, BANK), (LAST_LOW, LAST)):
+        if ours not in rounds[0]:
+            continue
         pairs = zip(rounds[0][ours]["losses"], rounds[0][theirs]["losses"], strict=False)
         report["contestants"][ours]["loss_difference"] = max(abs(one - two) for one, two in pairs)
     return report
@@ -222,6 +227,8 @@ def tables(report: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in report["time"]:
+        if BANK_LOW not in row["contestants"]:
+            continue
         bank, last, reset, low = (row["contestants"][name] for name in (BANK_LOW, LAST_LOW, RESET, RESET_LOW))
         share = min(1.0, low["cpu_ms"] / reset["cpu_ms"])  # against PEFT in whichever precision is faster for it
         found.append(
@@ -279,13 +286,23 @@ def main() -> None:
                 keep(report, "time", [row], options.json)
 
 
+def processor() -> str:
+    """Its name, and on Linux its family and model, for virtual machines hide much of a name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    said = dict(reversed([tuple(map(str.strip, line.split(":", 1))) for line in lines if ":" in line]))  # type: ignore[misc]
+    return f"{said.get('model name', '?')}, family {said.get('cpu family', '?')}, model {said.get('model', '?')}"
+
+
 def keep(report: dict[str, Any], part: str, rows: list[dict[str, Any]], file: Path | None) -> None:
     """Put rows in the place of those of the same case, and write the report."""
     case = ("model", "queries", "tokens")
     new = {tuple(row[key] for key in case): row for row in rows}
     old = {tuple(row[key] for key in case): row for row in report.get(part, [])}
     report[part] = list((old | new).values())
-    report["machine"] = platform.processor() or platform.machine()
+    report["machine"] = processor()
     if file:
         file.write_text(json.dumps(report, indent=1) + "\n")
 
