@@ -20,14 +20,20 @@ def random(*shape: int, seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("limit", [0, 10**6])
 @pytest.mark.parametrize("rows", [1, 3, 40])
-def test_products_equal_those_of_torch(limit: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mkl", [True, False])
+def test_products_equal_those_of_torch(limit: int, rows: int, mkl: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_MKL", mkl)
     monkeypatch.setattr(products, "_packed", Packed(limit))
     matrix, bias = random(5, 7, seed=0), random(5, seed=1)
     x, y = random(rows, 7, seed=2), random(rows, 5, seed=3)
     for _ in range(2):  # packed, and then kept
         torch.testing.assert_close(frozen_product(x, matrix, bias), x @ matrix.T + bias)
         torch.testing.assert_close(frozen_product(y, matrix, back=True), y @ matrix)
-    assert products._packed.bytes == (2 * matrix.nbytes if limit else 0)
+        for bias_or_none, more in ((None, 0), (bias, bias)):
+            found = frozen_product(x, matrix, bias_or_none, add=y.clone())
+            torch.testing.assert_close(found, x @ matrix.T + more + y)
+    copies = 1 if mkl else 2  # on the way back MKL reads the matrix itself
+    assert products._packed.bytes == (copies * matrix.nbytes if limit else 0)
 
 
 @pytest.mark.skipif(not computes_in_bfloat16(), reason="this processor does not compute in bfloat16")
