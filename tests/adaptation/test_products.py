@@ -36,6 +36,19 @@ def test_products_equal_those_of_torch(limit: int, rows: int, mkl: bool, monkeyp
     assert products._packed.bytes == (copies * matrix.nbytes if limit else 0)
 
 
+@pytest.mark.parametrize("terms", [64, 192, 512, 1024])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_row_does_not_depend_on_its_company(terms: int, back: bool) -> None:
+    matrix = random(terms, 96, seed=0) if back else random(96, terms, seed=0)
+    x, add = random(300, terms, seed=1), random(300, 96, seed=2)
+    together = frozen_product(x, matrix, back=back)
+    added = frozen_product(x, matrix, back=back, add=add.clone())
+    for first, last in ((0, 1), (7, 8), (0, 2), (3, 40), (100, 229), (0, 256)):
+        own = slice(first, last)
+        assert torch.equal(frozen_product(x[own], matrix, back=back), together[own])
+        assert torch.equal(frozen_product(x[own], matrix, back=back, add=add[own].clone()), added[own])
+
+
 @pytest.mark.skipif(not computes_in_bfloat16(), reason="this processor does not compute in bfloat16")
 @pytest.mark.parametrize("limit", [0, 10**6])
 def test_products_in_bfloat16_are_those_of_rounded_numbers(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
