@@ -104,6 +104,19 @@ def test_in_single_precision_adapters_are_mostly_equal_to_seven_digits(tiny_mode
         assert distance(alone(tiny_model, job, slot), bank.tensors(slot)) < 1e-6
 
 
+def test_adapters_of_whet_base_are_equal_bit_for_bit() -> None:
+    """Products and sweeps take each row for itself, in the same order whatever lies beside it."""
+    pytest.importorskip("numba")
+    model = LanguageModel.from_pretrained()
+    jobs = [[Example(target=" ".join(WORDS[slot % 3 :] * (1 + slot))) for _ in range(3)] for slot in range(6)]
+    bank = AdapterBank(model.module, LoraConfig(r=2), slots=6)
+    for slot in range(6):
+        bank.reset(slot, seed=slot)
+    Trainer(model, bank, CONFIG).run(dict(enumerate(jobs)))
+    for slot, job in enumerate(jobs):
+        assert distance(alone(model, job, slot), bank.tensors(slot)) == 0
+
+
 def test_a_slot_may_join_late_and_others_stay_as_they_are(tiny_llama: LanguageModel) -> None:
     first, second = [Example(target="one two three")] * 3, [Example(target="four five six seven")] * 2
     bank = AdapterBank(tiny_llama.module, LoraConfig(r=2), slots=3)
