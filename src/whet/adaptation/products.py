@@ -12,6 +12,7 @@ Where that is wanted, the factors are rounded to bfloat16 first (see `whet.model
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -35,18 +36,20 @@ _MKL_TERMS = 768
 """Longer sums MKL takes in another order for other numbers of rows, and an adapter would depend on its company."""
 
 
-def _by_mkl(matrix: Tensor, back: bool, precision: torch.dtype) -> bool:
-    """Whether MKL makes such a product."""
-    return _MKL and precision == torch.float32 and matrix.shape[0 if back else 1] <= _MKL_TERMS
+def _by_mkl(precision: torch.dtype) -> bool:
+    """Whether MKL makes such products."""
+    return _MKL and precision == torch.float32
 
 
 def _mkl_product(x: Tensor, matrix: Tensor, bias: Tensor | None, add: Tensor | None) -> Tensor:
     """`x (n, in)` times `matrix (in, out)`, which for each row is the same for any n."""
     if len(x) == 1:  # for one row MKL has a routine of its own, which sums in another order
         return _mkl_product(x.expand(2, -1), matrix, bias, None if add is None else add.expand(2, -1).clone())[:1]
-    if add is None:
-        return torch.mm(x, matrix) if bias is None else torch.addmm(bias, x, matrix)
-    return add.addmm_(x, matrix) if bias is None else add.addmm_(x, matrix).add_(bias)
+    size = ceil(len(matrix) / ceil(len(matrix) / _MKL_TERMS))
+    for part, rows in zip(x.split(size, dim=1), matrix.split(size), strict=True):
+        add = torch.mm(part, rows) if add is None else add.addmm_(part, rows)
+    assert add is not None
+    return add if bias is None else add.add_(bias)
 
 
 class Packed:
@@ -65,7 +68,7 @@ class Packed:
 
         For MKL, `(in, out)` as the product reads it, which on the way back is the matrix itself.
         """
-        mkl = _by_mkl(matrix, back, precision)
+        mkl = _by_mkl(precision)
         if mkl and back and matrix.is_contiguous():
             return matrix
         state = matrix._version, matrix.data_ptr()
@@ -118,7 +121,7 @@ def frozen_product(
     found: Tensor
     if packed is None:
         found = linear(x.to(matrix.dtype), matrix.T if back else matrix, bias)
-    elif _by_mkl(matrix, back, read.dtype):
+    elif _by_mkl(read.dtype):
         return _mkl_product(read, packed, bias, add)
     elif read.dtype == matrix.dtype and add is not None:
         found = torch.ops.mkldnn._linear_pointwise.binary(read, add, packed, bias, "add")
