@@ -12,7 +12,6 @@ Where that is wanted, the factors are rounded to bfloat16 first (see `whet.model
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 
 import torch
 from torch import Tensor
@@ -45,11 +44,14 @@ def _mkl_product(x: Tensor, matrix: Tensor, bias: Tensor | None, add: Tensor | N
     """`x (n, in)` times `matrix (in, out)`, which for each row is the same for any n."""
     if len(x) == 1:  # for one row MKL has a routine of its own, which sums in another order
         return _mkl_product(x.expand(2, -1), matrix, bias, None if add is None else add.expand(2, -1).clone())[:1]
-    size = ceil(len(matrix) / ceil(len(matrix) / _MKL_TERMS))
-    for part, rows in zip(x.split(size, dim=1), matrix.split(size), strict=True):
-        add = torch.mm(part, rows) if add is None else add.addmm_(part, rows)
-    assert add is not None
-    return add if bias is None else add.add_(bias)
+    terms = len(matrix)
+    if terms > _MKL_TERMS:
+        half = terms // 2
+        add = _mkl_product(x[:, :half], matrix[:half], None, add)
+        return _mkl_product(x[:, half:], matrix[half:], bias, add)
+    if add is None:
+        return torch.mm(x, matrix) if bias is None else torch.addmm(bias, x, matrix)
+    return add.addmm_(x, matrix) if bias is None else add.addmm_(x, matrix).add_(bias)
 
 
 class Packed:
@@ -140,4 +142,4 @@ def rounded(x: Tensor, matrix: Tensor, precision: torch.dtype) -> Tensor:
 def _packs(x: Tensor, matrix: Tensor) -> bool:
     """Whether a matrix is packed for such a product."""
     single = matrix.dtype == torch.float32 and x.dtype in (torch.float32, torch.bfloat16)
-    return _AVAILABLE and single and x.device.type == matrix.device.type == "cpu" and not matrix.is_inference()
+    return _AVAILABLE and single and x.is_cpu and matrix.is_cpu and not matrix.is_inference()
