@@ -5,7 +5,8 @@ Tensors are read only, but for those that a function's name (`_` at its end) say
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from math import ceil
 
 import torch
@@ -126,7 +127,7 @@ def cross_entropy_(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _compiles(*tensors: Tensor, dtype: torch.dtype = torch.float32) -> bool:
-    return numba_is_there() and all(x.dtype == dtype and x.device.type == "cpu" and x.is_contiguous() for x in tensors)
+    return numba_is_there() and all(x.dtype is dtype and x.is_cpu and x.is_contiguous() for x in tensors)
 
 
 def _of_precision(name: str, *tensors: Tensor) -> str | None:
@@ -145,11 +146,20 @@ def _sweep(name: str, *tensors: Tensor, sizes: Sequence[float], rows: int | None
         sizes: what it takes besides, lengths of dimensions first.
         rows: how many there are; those of the last dimension of the first tensor if not given.
     """
-    from whet.models import compiled
-
-    kernel, numbers = getattr(compiled, name), tensors[0].numel()
+    kernel, numbers = _kernel(name), tensors[0].numel()
     rows = numbers // tensors[0].shape[-1] if rows is None else rows
-    given = (*(x.data_ptr() for x in tensors), *sizes)
+    given = (*[x.data_ptr() for x in tensors], *sizes)
+    if numbers < NUMBERS_A_THREAD:
+        kernel(*given, 0, rows)
+        return
     threads = min(torch.get_num_threads(), 1 + numbers // NUMBERS_A_THREAD, rows)
     size = ceil(rows / max(1, threads))
     in_threads(kernel, given, [(begin, min(begin + size, rows)) for begin in range(0, rows, size)])
+
+
+@cache
+def _kernel(name: str) -> Callable[..., None]:
+    from whet.models import compiled
+
+    found: Callable[..., None] = getattr(compiled, name)
+    return found
