@@ -12,7 +12,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from whet.models.grid_net import load_grid_net, save_grid_net
-from whet.tasks.arc.transduction.pretrain import trained_on
+from whet.tasks.arc.transduction.pretrain import trained_on, trained_up_to
 
 
 def main() -> None:
@@ -23,7 +23,8 @@ def main() -> None:
     with safe_open(args.state, "pt") as file:
         step = file.metadata()["step"]
     net = load_grid_net(args.state).half()
-    save_grid_net(net, args.out, step=step, tasks=json.dumps(sorted(trained_on(args.state))))
+    about = {"tasks": json.dumps(sorted(trained_on(args.state))), "side": str(trained_up_to(args.state))}
+    save_grid_net(net, args.out, step=step, **about)
     print(f"{args.out}: step {step}, {args.out.stat().st_size / 1e6:.1f} MB")
 
 

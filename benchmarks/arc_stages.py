@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from arc_pretrain import held_out
-from arc_transduction import largest_side, lists
+from arc_transduction import lists
 
 from whet.models.grid_net import load_grid_net
 from whet.programs.limits import Meter
@@ -44,7 +44,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     source = "arc1-training" if args.held_out else args.set or str(args.folder)
-    tasks = [task for task in load_set(source) if largest_side(task) <= args.side]
+    tasks = [task for task in load_set(source) if task.largest_side <= args.side]
     if args.held_out:
         tasks = [task for task in tasks if task.id in held_out()]
     tasks = tasks[:: args.every]

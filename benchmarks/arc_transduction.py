@@ -97,10 +97,6 @@ def run(name: str, solver: Solver, net: GridNet, tasks: Sequence[ArcTask], at_on
     return [done[task.id] for task in tasks]
 
 
-def largest_side(task: ArcTask) -> int:
-    return max(max(grid.shape) for grid in (*task.test, *(g for pair in task.train for g in (pair.input, pair.output))))
-
-
 def lists(grids: Any) -> list[Any]:
     return [grid.tolist() for grid in grids]
 
@@ -143,7 +139,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     source = "arc1-training" if args.held_out else args.set or str(args.folder)
-    tasks = [task for task in load_set(source) if largest_side(task) <= args.side]
+    tasks = [task for task in load_set(source) if task.largest_side <= args.side]
     if args.held_out:
         wanted = set(held_out())
         tasks = [task for task in tasks if task.id in wanted]

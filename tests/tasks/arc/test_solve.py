@@ -11,7 +11,7 @@ import pytest
 from whet.tasks.arc import as_grid, load_set
 from whet.tasks.arc import solve as solving
 from whet.tasks.arc.solve import likeliest, solve
-from whet.tasks.arc.ways import WAYS, Candidate, Findings, Settings
+from whet.tasks.arc.ways import AGAINST, WAYS, Candidate, Findings, Settings
 
 ONE, TWO, SIX = as_grid([[1]]), as_grid([[2]]), as_grid([[6]])
 ALONE = Settings(ways=("induction",))
@@ -65,6 +65,20 @@ def test_no_more_is_asked_when_too_little_is_expected_of_it(
     assert two_ways == ["first 0.5", "first 0.9", "first 0.99", "first 0.999"]  # 0.001 are left to mend for the second
     assert result.attempts[0][0] == ONE
     assert list(result.info["spent"]) == ["first"]
+
+
+def test_a_way_that_would_not_help_is_left_out_and_says_why(
+    folder: Path, two_ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(AGAINST, "first", lambda task, _: "too hard" if task.id == "flip" else "")
+    tasks = load_set(folder)
+    result = solve(tasks["flip"], 10, Settings(ways=("first", "second")))
+    assert two_ways == ["second"]
+    assert result.info["notes"] == {"first": "too hard"}
+    two_ways.clear()
+    alone = solve(tasks["flip"], 10, Settings(ways=("first",)))  # asked for by itself, it is tried
+    assert two_ways[0] == "first 0.5"
+    assert alone.attempts[0][0] == ONE
 
 
 def test_what_all_ways_found_is_put_together(

@@ -12,7 +12,7 @@ from whet.tasks.arc.grids import Grid, content
 from whet.tasks.arc.results import TaskResult
 from whet.tasks.arc.submission import attempts
 from whet.tasks.arc.task import ArcTask
-from whet.tasks.arc.ways import WAYS, Candidate, Settings
+from whet.tasks.arc.ways import AGAINST, WAYS, Candidate, Settings
 
 PATIENCE = 0.01
 """Least chance to solve a task that the whole time must promise, at the rate that is expected of what comes next."""
@@ -33,18 +33,19 @@ def solve(task: ArcTask, seconds: float, settings: Settings = _DEFAULT) -> TaskR
     Args:
         task: demonstrations and test inputs.
         seconds: wall-clock time at most, but for what is under way when it ends; with 0 nothing is tried.
-        settings: the ways and what they work with.
+        settings: the ways and what they work with. One that would not help is left out, if there are others.
 
     Raises:
         WhetError: a way cannot be tried at all: there is no net, or no server that answers.
     """
     meter = Meter(seconds)
     found: dict[str, Sequence[Candidate]] = {}
-    notes: dict[str, str] = {}
+    notes = _against(task, settings)
     spent: dict[str, float] = {}
-    for place, name in enumerate(settings.ways):
+    ways = [name for name in settings.ways if name not in notes] or settings.ways
+    for place, name in enumerate(ways):
         begin = last = time.monotonic()
-        own = meter.part(_SHARE) if place + 1 < len(settings.ways) else meter
+        own = meter.part(_SHARE) if place + 1 < len(ways) else meter
         if not own.go_on() or not _worth_while(name, 0, task, found, _FIRST / seconds):
             break
         for stage, better in enumerate(WAYS[name](task, settings, own), start=1):
@@ -66,6 +67,12 @@ def solve(task: ArcTask, seconds: float, settings: Settings = _DEFAULT) -> TaskR
             "candidates": _written(found),
         },
     )
+
+
+def _against(task: ArcTask, settings: Settings) -> dict[str, str]:
+    """By way, why it would not help with a task; ways that may help are left out."""
+    told = {name: AGAINST[name](task, settings) for name in settings.ways if name in AGAINST}
+    return {name: why for name, why in told.items() if why}
 
 
 def likeliest(found: Mapping[str, Sequence[Candidate]], test: int) -> list[tuple[Grid, float]]:

@@ -71,6 +71,12 @@ class ArcTask(_ByContent):
         """The id and the content of all grids."""
         return self.id, tuple(pair.key for pair in self.train), tuple(map(content, self.test))
 
+    @property
+    def largest_side(self) -> int:
+        """Of all its grids that are known, in cells."""
+        grids = [grid for pair in self.train for grid in (pair.input, pair.output)]
+        return max(int(side) for grid in (*grids, *self.test) for side in grid.shape)
+
     def as_json(self) -> dict[str, Any]:
         """`{"train": [{"input": …, "output": …}], "test": [{"input": …}]}`, with grids as lists of rows."""
         return {

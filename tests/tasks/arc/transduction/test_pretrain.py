@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from whet.errors import InputError, ModelError
-from whet.models.grid_net import GridNetConfig, load_grid_net
-from whet.tasks.arc.transduction.pretrain import Pretraining, Schedule, trained_on
+from whet.models.grid_net import GridNet, GridNetConfig, load_grid_net, save_grid_net
+from whet.tasks.arc.transduction.pretrain import Pretraining, Schedule, trained_on, trained_up_to
 from whet.tasks.arc.transduction.sampling import Mixture, Sampler
 
 CONFIG = GridNetConfig(width=16, blocks=2, heads=2, hidden=24)
@@ -56,6 +56,20 @@ def test_a_file_says_which_tasks_it_was_trained_on(tmp_path):
     assert trained_on(tmp_path / "state.safetensors") == {"a", "b", "c"}
     with pytest.raises(ModelError, match=r"other\.safetensors"):
         trained_on(tmp_path / "other.safetensors")
+
+
+def test_a_file_says_how_large_the_grids_were_that_it_was_trained_on(tmp_path):
+    state = tmp_path / "state.safetensors"
+    for step, sides in ((1, (4, 6)), (2, (5,))):
+        Pretraining(CONFIG, tmp_path).train(
+            Sampler(Mixture(sides=sides, tokens=200), 0), Schedule(step), save_every=9, log=lambda _: None
+        )
+        assert trained_up_to(state) == 6
+    save_grid_net(GridNet(CONFIG), tmp_path / "silent.safetensors")
+    assert trained_up_to(tmp_path / "silent.safetensors") == 30
+    state.write_text("no net")
+    with pytest.raises(ModelError, match=r"state\.safetensors"):
+        trained_up_to(state)
 
 
 def test_a_batch_depends_on_its_step_alone():

@@ -12,7 +12,7 @@ from whet.models.grid_net import GridNet, GridNetConfig, save_grid_net
 from whet.programs.limits import Meter
 from whet.tasks.arc import ArcTask, Pair, as_grid
 from whet.tasks.arc.transduction.practice import Practice
-from whet.tasks.arc.ways import WAYS, Settings
+from whet.tasks.arc.ways import AGAINST, WAYS, Settings
 
 FLIP = ArcTask(
     "flip",
@@ -53,6 +53,16 @@ def test_transduction_gives_two_candidates_a_stage_with_their_votes(net: Path) -
     assert all(0 <= votes <= 4 for votes in (*best.votes, *other.votes))
     assert all(a.tolist() != b.tolist() for a, b in zip(best.outputs, other.outputs, strict=True))
     assert {"votes", "views", "confidence", "outputs"} <= best.as_json().keys()
+
+
+def test_of_grids_larger_than_any_in_training_the_net_expects_nothing(tmp_path: Path) -> None:
+    against = AGAINST["transduction"]
+    wide = ArcTask("wide", (Pair(as_grid([[1] * 11]), as_grid([[2]])),), (as_grid([[3]]),))
+    save_grid_net(GridNet(GridNetConfig(16, 2, 2, 16)), tmp_path / "net.safetensors", side="10")
+    assert against(FLIP, Settings(net=tmp_path / "net.safetensors")) == ""
+    told = against(wide, Settings(net=tmp_path / "net.safetensors"))
+    assert told == "the task has grids larger than 10×10, as none were in training"
+    assert against(wide, Settings()) == told  # of the net that comes with whet
 
 
 def test_transduction_says_that_a_single_demonstration_cannot_be_practised_on(net: Path) -> None:

@@ -19,6 +19,7 @@ from whet.errors import InputError, ModelError
 from whet.models.allocator import keep_freed_memory
 from whet.models.grid_net import GridNet, GridNetConfig, load_grid_net, save_grid_net
 from whet.models.precision import low_products
+from whet.tasks.arc.grids import MAX_SIDE
 from whet.tasks.arc.transduction.encoding import IGNORED
 from whet.tasks.arc.transduction.loss import mean_loss
 
@@ -64,7 +65,8 @@ class Pretraining:
         folder: where the state is kept.
         seed: what the first weights depend on.
 
-    The tasks of training sets that it was ever trained on are written beside the weights.
+    The tasks of training sets that it was ever trained on, and the largest side of their grids, are written beside the
+    weights.
 
     Raises:
         InputError: the state in the folder is of another shape.
@@ -78,6 +80,7 @@ class Pretraining:
         self.folder = folder
         self.step = 0
         self.tasks: frozenset[str] = frozenset()
+        self.side = 0
         self.optimisers = _optimisers(self.net)
         if self.path.exists():
             self._load(self.path)
@@ -90,6 +93,7 @@ class Pretraining:
     def train(self, sampler: Sampler, schedule: Schedule, *, save_every: int, log: Callable[[Any], None]) -> None:
         """Train up to the last step of the schedule; `log` is given each number, loss and share of right outputs."""
         self.tasks |= sampler.mixture.tasks.keys()
+        self.side = max(self.side, *sampler.mixture.sides)
         while self.step < schedule.steps:
             if schedule.decay and self.step == schedule.steps - schedule.decay:
                 self._save(self.folder / _PLATEAU)
@@ -114,14 +118,15 @@ class Pretraining:
         for index, optimiser in enumerate(self.optimisers):
             for number, state in optimiser.state_dict()["state"].items():
                 states |= {f"optimiser.{index}.{number}.{name}": tensor for name, tensor in state.items()}
-        save_grid_net(self.net, path, states, step=str(self.step), tasks=json.dumps(sorted(self.tasks)))
+        about = {"step": str(self.step), "tasks": json.dumps(sorted(self.tasks)), "side": str(self.side)}
+        save_grid_net(self.net, path, states, **about)
 
     def _load(self, path: Path) -> None:
         net = load_grid_net(path)
         if net.config != self.net.config:
             raise InputError(f"{path} holds a net of {net.config}, not of {self.net.config}; give another folder.")
         self.net.load_state_dict(net.state_dict())
-        self.tasks = trained_on(path)
+        self.tasks, self.side = trained_on(path), trained_up_to(path)
         with safe_open(path, "pt") as file:
             self.step = int(file.metadata()["step"])
             tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith("optimiser.")}  # noqa: SIM118
@@ -152,6 +157,19 @@ def trained_on(path: Path) -> frozenset[str]:
             return frozenset(json.loads(file.metadata()["tasks"]))
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ModelError(f"{path} does not say what it was trained on ({error}); give one that says it.") from error
+
+
+def trained_up_to(path: Path) -> int:
+    """The largest side of the grids that a net was trained on, in cells; that of all tasks, if the file does not say.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return int((file.metadata() or {}).get("side", MAX_SIDE))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"{path} holds no net for grids ({error}); check the path.") from error
 
 
 def _optimisers(net: GridNet) -> list[torch.optim.Optimizer]:

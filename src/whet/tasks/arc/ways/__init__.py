@@ -11,7 +11,7 @@ from whet.tasks.arc.ways.induction import induction
 from whet.tasks.arc.ways.language import language
 from whet.tasks.arc.ways.settings import ARC_NET, Settings
 from whet.tasks.arc.ways.synthesis import synthesis
-from whet.tasks.arc.ways.transduction import transduction
+from whet.tasks.arc.ways.transduction import beyond_training, transduction
 
 Way = Callable[[ArcTask, Settings, Meter], Iterator[Findings]]
 """Says what it has, each time that it has better candidates, until the meter's time is over."""
@@ -24,4 +24,7 @@ WAYS: dict[str, Way] = {
 }
 """All by name."""
 
-__all__ = ["ARC_NET", "WAYS", "Candidate", "Findings", "Settings", "Way"]
+AGAINST: dict[str, Callable[[ArcTask, Settings], str]] = {"transduction": beyond_training}
+"""By the name of a way, what tells why it would not help with a task; most may always help."""
+
+__all__ = ["AGAINST", "ARC_NET", "WAYS", "Candidate", "Findings", "Settings", "Way"]

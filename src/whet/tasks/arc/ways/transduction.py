@@ -34,6 +34,18 @@ def transduction(task: ArcTask, settings: Settings, meter: Meter) -> Iterator[Fi
         yield Findings(_candidates(stage.readings, f"net, {stage.steps} steps of practice"), note)
 
 
+def beyond_training(task: ArcTask, settings: Settings) -> str:
+    """Why the net would not help with a task: a sentence without a full stop, empty if it may.
+
+    Raises:
+        ModelError: the file holds no net.
+    """
+    from whet.tasks.arc.transduction.pretrain import trained_up_to
+
+    side = trained_up_to(settings.net)
+    return f"the task has grids larger than {side}×{side}, as none were in training" if task.largest_side > side else ""
+
+
 def _candidates(readings: list[Reading], found: str) -> list[Candidate]:
     from whet.tasks.arc.transduction.voting import product
 
