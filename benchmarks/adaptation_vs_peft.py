@@ -220,15 +220,15 @@ def tables(report: dict[str, Any]) -> list[str]:
             f"| {bank['cpu_ms']:,.0f} | **{bank['reset_over']:.2f}** / {bank['fresh_over']:.1f} | {bank['floors']:.2f} "
             f"| **{last['reset_over']:.1f}** / {last['fresh_over']:.1f} | {last['floors']:.2f} |"
         )
-    found += [
-        "",
-        "| model | queries | tokens | rate, times | PEFT, ms | bank, ms | bank, times | floors "
-        "| last quarter, times | floors | losses |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in report["time"]:
-        if BANK_LOW not in row["contestants"]:
-            continue
+    low_rows = [row for row in report["time"] if BANK_LOW in row["contestants"]]
+    if low_rows:
+        found += [
+            "",
+            "| model | queries | tokens | rate, times | PEFT, ms | bank, ms | bank, times | floors "
+            "| last quarter, times | floors | losses |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
+    for row in low_rows:
         bank, last, reset, low = (row["contestants"][name] for name in (BANK_LOW, LAST_LOW, RESET, RESET_LOW))
         share = min(1.0, low["cpu_ms"] / reset["cpu_ms"])  # against PEFT in whichever precision is faster for it
         found.append(
