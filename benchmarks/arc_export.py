@@ -12,7 +12,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from whet.models.grid_net import load_grid_net, save_grid_net
-from whet.tasks.arc.transduction.pretrain import trained_on, trained_up_to
+from whet.tasks.arc.net_file import trained_on, trained_up_to
 
 
 def main() -> None:

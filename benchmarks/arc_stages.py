@@ -20,8 +20,8 @@ from arc_transduction import lists
 from whet.models.grid_net import load_grid_net
 from whet.programs.limits import Meter
 from whet.tasks.arc import as_grid, attempts, load_set, refuse_leak, score, wilson
+from whet.tasks.arc.net_file import trained_on
 from whet.tasks.arc.transduction.practice import Practice
-from whet.tasks.arc.transduction.pretrain import trained_on
 from whet.tasks.arc.transduction.stages import stages
 from whet.tasks.arc.transduction.voting import product
 from whet.tasks.arc.ways import ARC_NET

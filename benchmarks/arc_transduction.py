@@ -24,9 +24,9 @@ from whet.adaptation.bank import AdapterBank
 from whet.adaptation.forms.lora import LoraConfig
 from whet.models.grid_net import GridNet, load_grid_net
 from whet.tasks.arc import ArcTask, as_grid, load_set, refuse_leak, score, wilson
+from whet.tasks.arc.net_file import trained_on
 from whet.tasks.arc.transduction.looks import looks
 from whet.tasks.arc.transduction.practice import Practice, practise_slots, practised
-from whet.tasks.arc.transduction.pretrain import trained_on
 from whet.tasks.arc.transduction.reading import Reading, read
 from whet.tasks.arc.transduction.voting import VOTES
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from cli_fakes import Whet
 
 from whet.models.grid_net import load_grid_net
-from whet.tasks.arc.transduction.pretrain import trained_on
+from whet.tasks.arc.net_file import trained_on
 
 
 def test_a_net_is_trained_written_and_trained_on(whet: Whet, tmp_path: Path) -> None:

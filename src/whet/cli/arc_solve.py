@@ -152,7 +152,7 @@ def _tell_leak(settings: Settings, tasks: Sequence[ArcTask]) -> None:
     if "transduction" not in settings.ways:
         return
     from whet.tasks.arc import overlap
-    from whet.tasks.arc.transduction.pretrain import trained_on
+    from whet.tasks.arc.net_file import trained_on
 
     seen = overlap(trained_on(settings.net), {task.id for task in tasks})
     if seen:

@@ -4,7 +4,8 @@ import torch
 
 from whet.errors import InputError, ModelError
 from whet.models.grid_net import GridNet, GridNetConfig, load_grid_net, save_grid_net
-from whet.tasks.arc.transduction.pretrain import Pretraining, Schedule, trained_on, trained_up_to
+from whet.tasks.arc.net_file import trained_on, trained_up_to
+from whet.tasks.arc.transduction.pretrain import Pretraining, Schedule
 from whet.tasks.arc.transduction.sampling import Mixture, Sampler
 
 CONFIG = GridNetConfig(width=16, blocks=2, heads=2, hidden=24)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,16 @@ def test_of_grids_much_larger_than_in_training_the_net_expects_nothing(tmp_path:
     assert told(15, net) == told(15, Settings()) == ""
     assert told(16, net) == told(16, Settings())  # the net that comes with whet was trained up to the same size
     assert told(16, net) == "a net that was trained on grids up to 10×10 does not help with so much larger ones"
+
+
+def test_whether_the_net_would_help_is_told_without_torch() -> None:
+    """A task that programs solve would otherwise wait for it."""
+    told = (
+        "import sys; from whet.tasks.arc import ArcTask, Pair, as_grid; from whet.tasks.arc.ways import AGAINST, Settings;"
+        "one = as_grid([[1]]); AGAINST['transduction'](ArcTask('x', (Pair(one, one),), (one,)), Settings());"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
 
 
 def test_transduction_says_that_a_single_demonstration_cannot_be_practised_on(net: Path) -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from whet.errors import InputError, ModelError
+from whet.errors import InputError
 from whet.models.allocator import keep_freed_memory
 from whet.models.grid_net import GridNet, GridNetConfig, load_grid_net, save_grid_net
 from whet.models.precision import low_products
-from whet.tasks.arc.grids import MAX_SIDE
+from whet.tasks.arc.net_file import trained_on, trained_up_to
 from whet.tasks.arc.transduction.encoding import IGNORED
 from whet.tasks.arc.transduction.loss import mean_loss
 
@@ -144,32 +144,6 @@ def _right(cells: Tensor, colours: Tensor) -> float:
     there = colours != IGNORED
     right = ((cells.argmax(-1) == colours) | ~there).all(-1)
     return float(right[there.any(-1)].float().mean())
-
-
-def trained_on(path: Path) -> frozenset[str]:
-    """Ids of the tasks of training sets that a net was trained on, for `whet.tasks.arc.refuse_leak`.
-
-    Raises:
-        ModelError: there is no such file, or it does not say.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            return frozenset(json.loads(file.metadata()["tasks"]))
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{path} does not say what it was trained on ({error}); give one that says it.") from error
-
-
-def trained_up_to(path: Path) -> int:
-    """The largest side of the grids that a net was trained on, in cells; that of all tasks, if the file does not say.
-
-    Raises:
-        ModelError: there is no such file.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            return int((file.metadata() or {}).get("side", MAX_SIDE))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{path} holds no net for grids ({error}); check the path.") from error
 
 
 def _optimisers(net: GridNet) -> list[torch.optim.Optimizer]:

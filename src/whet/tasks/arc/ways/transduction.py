@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from whet.programs.limits import Meter
 from whet.tasks.arc.confidence import of_reading
 from whet.tasks.arc.leave_out import leave_out
+from whet.tasks.arc.net_file import trained_up_to
 from whet.tasks.arc.task import ArcTask
 from whet.tasks.arc.ways.candidate import Candidate, Findings
 from whet.tasks.arc.ways.settings import Settings
@@ -44,8 +45,6 @@ def beyond_training(task: ArcTask, settings: Settings) -> str:
     Raises:
         ModelError: the file holds no net.
     """
-    from whet.tasks.arc.transduction.pretrain import trained_up_to
-
     side = trained_up_to(settings.net)
     if task.largest_side <= _REACH * side:
         return ""
