@@ -73,7 +73,8 @@ def test_of_grids_much_larger_than_in_training_the_net_expects_nothing(tmp_path:
 def test_whether_the_net_would_help_is_told_without_torch() -> None:
     """A task that programs solve would otherwise wait for it."""
     told = (
-        "import sys; from whet.tasks.arc import ArcTask, Pair, as_grid; from whet.tasks.arc.ways import AGAINST, Settings;"
+        "import sys; from whet.tasks.arc import ArcTask, Pair, as_grid;"
+        "from whet.tasks.arc.ways import AGAINST, Settings;"
         "one = as_grid([[1]]); AGAINST['transduction'](ArcTask('x', (Pair(one, one),), (one,)), Settings());"
         "sys.exit('torch' in sys.modules)"
     )
