@@ -103,6 +103,7 @@ def test_a_task_is_answered_by_a_program_that_explains_it(folder: Path) -> None:
 def test_without_time_nothing_is_tried(folder: Path) -> None:
     result = solve(load_set(folder)["grow"], 0)
     assert result.info["candidates"] == []
+    assert result.info["problem"] == "0 seconds are too short to try anything"
     assert [first.tolist() for first, _ in result.attempts] == [[[0, 0], [0, 0]]] * 2
 
 

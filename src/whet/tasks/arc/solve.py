@@ -65,6 +65,7 @@ def solve(task: ArcTask, seconds: float, settings: Settings = _DEFAULT) -> TaskR
             "confidence": [[round(p, 4) for _, p in one[:2]] for one in best],
             "notes": {name: note for name, note in notes.items() if note},
             "candidates": _written(found),
+            **({} if spent else {"problem": f"{seconds:g} seconds are too short to try anything"}),
         },
     )
 
