@@ -11,15 +11,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is first imported
 
 import torch
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import cross_entropy, linear, scaled_dot_product_attention
 
 from whet.adaptation import products
 from whet.adaptation.routing import Routing
 from whet.models import sweeps
+from whet.models.attention import attend_causally
+from whet.models.tiles import multiply
 
 TRIES = 60
 
@@ -90,17 +93,46 @@ def low_rank() -> None:
         print(f"rank {r}, {slots} slots, {name}: {rates(2 * x.numel() * r, ways)} GFLOP/s")
 
 
-def numbers() -> None:
-    """Softmax and the loss."""
-    scores, logits, targets = torch.randn(60, 64, 64), torch.randn(256, 4096), torch.zeros(256, dtype=torch.long)
-    hidden = torch.full((64, 64), -torch.inf).triu(1)
-    ways: dict[str, Callable[[], object]] = {
-        "whet": lambda: sweeps.causal_softmax_(scores, 64, 0),
-        "torch": lambda: (scores + hidden).softmax(-1),
-    }
-    print(f"causal softmax of 64 keys: {rates(scores.numel(), ways)} 10⁹/s")
+def small() -> None:
+    """Products as attention has them, 32 queries or keys of a head at a time."""
+    for rows, columns, terms in ((32, 512, 32), (512, 32, 32), (32, 32, 512)):
+        x, y, out = torch.randn(rows, terms), torch.randn(terms, columns), torch.empty(rows, columns)
+        sizes = rows, columns, terms, 1.0, 0
+        given = out.data_ptr(), columns, x.data_ptr(), terms, 1, y.data_ptr(), columns, *sizes
+        ways: dict[str, Callable[[], object]] = {
+            "whet": partial(multiply, *given),
+            "torch": partial(torch.mm, x, y, out=out),
+        }
+        print(f"{rows} x {terms} times {terms} x {columns}: {rates(2 * rows * columns * terms, ways)} GFLOP/s")
+
+
+def attention() -> None:
+    """Causal attention of 2,048 tokens with 6 heads of 32 numbers, and its gradients; half of a square counts."""
+    heads, size = 6, 32
+    for length in (32, 64, 512):
+        count = 2048 // length
+        packed = [torch.randn(2048, heads, size).requires_grad_() for _ in range(3)]
+        batch = [x.detach().view(count, length, heads, size).transpose(1, 2).requires_grad_() for x in packed]
+        above = torch.randn(2048, heads, size)
+        over = above.view(count, length, heads, size).transpose(1, 2)
+
+        def ours(
+            packed: list[torch.Tensor] = packed, lengths: list[int] = [length] * count, above: torch.Tensor = above
+        ) -> object:
+            return torch.autograd.grad(attend_causally(lengths, *packed, None), packed, above)
+
+        def theirs(batch: list[torch.Tensor] = batch, over: torch.Tensor = over) -> object:
+            return torch.autograd.grad(scaled_dot_product_attention(*batch, is_causal=True), batch, over)
+
+        work = 6 * 2048 * length * heads * size
+        print(f"attention, {count} x {length} tokens: {rates(work, {'whet': ours, 'torch': theirs})} GFLOP/s")
+
+
+def loss() -> None:
+    """Cross-entropy of many possible tokens."""
+    logits, targets = torch.randn(256, 4096), torch.zeros(256, dtype=torch.long)
     leaf = logits.clone().requires_grad_()
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "whet": lambda: sweeps.cross_entropy_(logits.clone(), targets),
         "torch": lambda: torch.autograd.grad(cross_entropy(leaf, targets), leaf),
     }
@@ -111,7 +143,9 @@ def main() -> None:
     torch.set_num_threads(1)
     frozen()
     low_rank()
-    numbers()
+    small()
+    attention()
+    loss()
 
 
 if __name__ == "__main__":

@@ -19,23 +19,19 @@ from numba import carray, njit
 from numpy.typing import NDArray
 
 from whet.models.compiled import floats
+from whet.models.tiles import ROWS, multiply
 
 Places = NDArray[np.int64]
 TOGETHER = 4
 """Rows of a slot that go together, counted from its first."""
 
+_TERMS = 16
 _OPTIONS: dict[str, Any] = {
     "cache": True,
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "nsz"},
 }
-
-
-@njit(inline="always", **_OPTIONS)
-def _four(row: Any, q: int, factor: Any) -> Any:
-    """Four numbers of a row from `q` on, times a factor."""
-    return row[q] * factor, row[q + 1] * factor, row[q + 2] * factor, row[q + 3] * factor
 
 
 @njit(**_OPTIONS)
@@ -99,42 +95,11 @@ def expand(
     last: int,
 ) -> None:
     """Add to `y (rows, n)`: `scale` times each row of `inner (rows, r)` times its slot's matrix."""
-    total, factor = starts[-1], np.float32(scale)
-    inners, ys = carray(floats(inner), (total, step)), carray(floats(y), (total, n))
-    flat = carray(floats(matrices), (last - 1) * stride + r * n)
     for s in range(first, last):
-        begin, end = starts[s], starts[s + 1]
-        even = end - (end - begin) % 4
-        for i in range(begin, even, 4):
-            k, h, m, o = ys[i], ys[i + 1], ys[i + 2], ys[i + 3]
-            for q in range(0, r - 3, 4):
-                p = s * stride + q * n
-                a, b, c, d = flat[p : p + n], flat[p + n :], flat[p + 2 * n :], flat[p + 3 * n :]
-                t0, u0, v0, w0 = _four(inners[i], q, factor)
-                t1, u1, v1, w1 = _four(inners[i + 1], q, factor)
-                t2, u2, v2, w2 = _four(inners[i + 2], q, factor)
-                t3, u3, v3, w3 = _four(inners[i + 3], q, factor)
-                for j in range(n):
-                    aj, bj, cj, dj = a[j], b[j], c[j], d[j]
-                    k[j] += t0 * aj + u0 * bj + v0 * cj + w0 * dj
-                    h[j] += t1 * aj + u1 * bj + v1 * cj + w1 * dj
-                    m[j] += t2 * aj + u2 * bj + v2 * cj + w2 * dj
-                    o[j] += t3 * aj + u3 * bj + v3 * cj + w3 * dj
-        for i in range(even, end):
-            row = ys[i]
-            for q in range(0, r - 3, 4):
-                p = s * stride + q * n
-                a, b, c, d = flat[p : p + n], flat[p + n :], flat[p + 2 * n :], flat[p + 3 * n :]
-                t, u, v, w = _four(inners[i], q, factor)
-                for j in range(n):
-                    row[j] += t * a[j] + u * b[j] + v * c[j] + w * d[j]
-        for q in range(r - r % 4, r):
-            a = flat[s * stride + q * n :]
-            for i in range(begin, end):
-                row = ys[i]
-                t = inners[i, q] * factor
-                for j in range(n):
-                    row[j] += t * a[j]
+        own, end = matrices + 4 * s * stride, starts[s + 1]
+        for i in range(starts[s], end, ROWS):  # row after row, as they lie in memory
+            rows = min(ROWS, end - i)
+            multiply(y + 4 * i * n, n, inner + 4 * i * step, step, 1, own, n, rows, n, r, scale, 1)
 
 
 @njit(**_OPTIONS)
@@ -152,39 +117,8 @@ def outer(
     last: int,
 ) -> None:
     """Add to each slot's matrix: `scale` times its rows of `inner (rows, r)`, turned, times those of `x (rows, n)`."""
-    total, factor = starts[-1], np.float32(scale)
-    inners, xs = carray(floats(inner), (total, step)), carray(floats(x), (total, n))
-    flat = carray(floats(matrices), (last - 1) * stride + r * n)
     for s in range(first, last):
-        begin, end = starts[s], starts[s + 1]
-        even = end - (end - begin) % 4
-        for q in range(0, r - 3, 4):
-            p = s * stride + q * n
-            a, b, c, d = flat[p : p + n], flat[p + n :], flat[p + 2 * n :], flat[p + 3 * n :]
-            for i in range(begin, even, 4):
-                k, h, m, o = xs[i], xs[i + 1], xs[i + 2], xs[i + 3]
-                t0, u0, v0, w0 = _four(inners[i], q, factor)
-                t1, u1, v1, w1 = _four(inners[i + 1], q, factor)
-                t2, u2, v2, w2 = _four(inners[i + 2], q, factor)
-                t3, u3, v3, w3 = _four(inners[i + 3], q, factor)
-                for j in range(n):
-                    kj, hj, mj, oj = k[j], h[j], m[j], o[j]
-                    a[j] += t0 * kj + t1 * hj + t2 * mj + t3 * oj
-                    b[j] += u0 * kj + u1 * hj + u2 * mj + u3 * oj
-                    c[j] += v0 * kj + v1 * hj + v2 * mj + v3 * oj
-                    d[j] += w0 * kj + w1 * hj + w2 * mj + w3 * oj
-            for i in range(even, end):
-                row = xs[i]
-                t, u, v, w = _four(inners[i], q, factor)
-                for j in range(n):
-                    a[j] += t * row[j]
-                    b[j] += u * row[j]
-                    c[j] += v * row[j]
-                    d[j] += w * row[j]
-        for q in range(r - r % 4, r):
-            a = flat[s * stride + q * n :]
-            for i in range(begin, end):
-                row = xs[i]
-                t = inners[i, q] * factor
-                for j in range(n):
-                    a[j] += t * row[j]
+        own, end = matrices + 4 * s * stride, starts[s + 1]
+        for i in range(starts[s], end, _TERMS):
+            terms = min(_TERMS, end - i)
+            multiply(own, n, inner + 4 * i * step, 1, step, x + 4 * i * n, n, r, n, terms, scale, 1)

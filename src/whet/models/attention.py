@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from functools import lru_cache
+from itertools import accumulate, groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.autograd import Function
 from torch.nn.functional import scaled_dot_product_attention
 
-from whet.models.precision import wanted_precision
-from whet.models.sweeps import causal_softmax_, from_heads, softmax_back_, to_heads
+from whet.models.threads import NUMBERS_A_THREAD, in_threads, numba_is_there
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = "whet_packed"
 """What the models of transformers call it by."""
-
-_STRETCH = 128  # tokens of a long sequence that are looked at together; more waste more of them
-_LONGEST = 1024  # beyond, keeping what all tokens see of all others would take much memory
-_SCORES_AT_ONCE = 2**19  # of as many sequences as stay in the processor's cache
 
 
 def register() -> None:
@@ -53,7 +50,7 @@ def attend(
         causal: whether tokens see only those before them.
         ahead: virtual tokens of each sequence.
     """
-    if causal and not ahead and learns_by_hand(lengths, query):
+    if causal and not ahead and learns_by_hand(query):
         return attend_causally(lengths, query, key, value, scale)
     groups = [(length, len(list(same))) for length, same in groupby(lengths)]
     before = ahead * len(lengths)
@@ -70,10 +67,10 @@ def attend(
     return found[0] if len(found) == 1 else torch.cat(found)
 
 
-def learns_by_hand(lengths: Sequence[int], query: Tensor) -> bool:
-    """Whether `attend_causally` is faster than torch's fused attention: on a processor, where gradients are wanted."""
-    plain = query.dtype == torch.float32 and query.device.type == "cpu"
-    return plain and torch.is_grad_enabled() and query.requires_grad and max(lengths) <= _LONGEST
+def learns_by_hand(query: Tensor) -> bool:
+    """Whether `attend_causally` can do it; with gradients it is faster than torch's fused attention."""
+    plain = query.dtype == torch.float32 and query.device.type == "cpu" and numba_is_there()
+    return plain and torch.is_grad_enabled() and query.requires_grad
 
 
 def attend_causally(
@@ -84,11 +81,11 @@ def attend_causally(
     scale: float | None,
     turn: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """As `attend`, each token seeing those up to it, with a way back that is faster than that of torch on a processor.
+    """As `attend`, each token seeing those up to it, as machine code of numba on a processor; so are the gradients.
 
     Args:
-        lengths: tokens of each sequence, at most some hundred.
-        query: `(tokens, heads, size)`.
+        lengths: tokens of each sequence.
+        query: `(tokens, heads, size)`, float32.
         key: the same, or fewer heads that several queries share.
         value: like `key`.
         scale: what products are multiplied by; one over the root of the size if not given.
@@ -123,14 +120,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None, caus
 
 
 class CausalAttention(Function):
-    """Attention of each token to those up to it, on a processor; see `attend_causally`.
-
-    Queries, keys and values are float32; products and probabilities have the wanted precision.
-
-    The probabilities are kept for the way back. Several short sequences go together, as many as stay in the processor's
-    cache; of a long one a stretch of tokens at a time, so that what lies above the diagonal is computed in the last
-    stretch of keys only. Heads that share keys lie one under the other, as rows of one product.
-    """
+    """Attention of each token to those up to it by `whet.models.compiled_attention`; see `attend_causally`."""
 
     @staticmethod
     def forward(
@@ -143,101 +133,43 @@ class CausalAttention(Function):
         lengths: tuple[int, ...],
         scale: float,
     ) -> Tensor:
-        mixed, kept = torch.empty_like(query, memory_format=torch.contiguous_format), []
-        precision = wanted_precision()
-        ctx.chunks = _chunks(lengths, query.shape[1])
-        for chunk in ctx.chunks:
-            turn = None if cos is None or sin is None else (chunk.of(cos), chunk.of(sin))
-            q = to_heads(chunk.of(query), turn).mul_(scale).to(precision)
-            out = query.new_empty(q.shape)
-            k, v = (
-                to_heads(chunk.of(states), way).flatten(0, 1).to(precision)
-                for states, way in ((key, turn), (value, None))
-            )
-            kept += [q, k, v]
-            for begin, end in chunk.stretches:
-                scores = torch.bmm(_stretch(q, k, begin, end), k[:, :end].transpose(1, 2))
-                shares = causal_softmax_(scores, end - begin, begin)
-                kept.append(shares)
-                _put(out, begin, end, torch.bmm(shares, v[:, :end]))
-            chunk.of(mixed).copy_(from_heads(out, None))
-        ctx.save_for_backward(cos, sin, *kept)
-        ctx.scale, ctx.shapes = scale, (query.shape, key.shape)
-        return mixed
+        given = [states.contiguous() for states in (query, key, value)]
+        out = torch.empty_like(given[0])
+        exponents = out.new_empty(*out.shape[:2], 2)
+        ctx.lengths, ctx.scale = lengths, scale
+        ctx.save_for_backward(*given, cos, sin, out, exponents)
+        _compiled("attend", ctx, *given, cos, sin, out, exponents)
+        return out
 
     @staticmethod
-    def backward(ctx: Any, d_mixed: Tensor) -> tuple[Tensor | None, ...]:
-        cos, sin, *saved = ctx.saved_tensors
-        d_query, d_key, d_value = (d_mixed.new_empty(ctx.shapes[n]) for n in (0, 1, 1))
-        d_mixed, kept = d_mixed.contiguous(), iter(saved)
-        for chunk in ctx.chunks:
-            q, k, v = next(kept), next(kept), next(kept)
-            d_out = to_heads(chunk.of(d_mixed), None).to(q.dtype)
-            d_q = d_mixed.new_empty(q.shape)
-            parts = [(begin, end, next(kept)) for begin, end in chunk.stretches]
-            for begin, end, shares in reversed(parts):  # the last, which sees all keys, makes the sums
-                d = _stretch(d_out, k, begin, end)
-                d_v = torch.bmm(shares.transpose(1, 2), d)
-                d_scores = softmax_back_(torch.bmm(d, v[:, :end].transpose(1, 2)), shares, 1.0)
-                _put(d_q, begin, end, torch.bmm(d_scores, k[:, :end]))
-                d_k = torch.bmm(d_scores.transpose(1, 2), _stretch(q, k, begin, end))
-                if end == chunk.tokens:
-                    sum_k, sum_v = d_k.float(), d_v.float()
-                else:  # to add in the product itself would be slower: its parts would be taken one by one
-                    sum_k[:, :end] += d_k
-                    sum_v[:, :end] += d_v
-            turn = None if cos is None else (chunk.of(cos), chunk.of(sin))
-            for whole, part, way in (
-                (d_query, d_q.mul_(ctx.scale), turn),
-                (d_key, sum_k, turn),
-                (d_value, sum_v, None),
-            ):
-                heads = part.view(chunk.count, -1, *part.shape[-2:])
-                chunk.of(whole).copy_(from_heads(heads, way))
-        return d_query, d_key, d_value, None, None, None, None
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
+        saved = ctx.saved_tensors
+        found = [torch.empty_like(states) for states in saved[:3]]
+        _compiled("attend_back", ctx, *saved, d_out.contiguous(), *found)
+        return *found, None, None, None, None
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """Sequences of one length, side by side."""
+def _compiled(name: str, ctx: Any, *tensors: Tensor | None) -> None:
+    """Run a kernel for all sequences and heads of keys, in as many threads as torch uses."""
+    from whet.models import compiled_attention
 
-    first: int  # token of all
-    tokens: int
-    count: int
-
-    def of(self, states: Tensor) -> Tensor:
-        """Their part of `states (all tokens, …)`: `(count, tokens, …)`."""
-        part = states[self.first : self.first + self.count * self.tokens]
-        return part.view(self.count, self.tokens, *states.shape[1:])
-
-    @property
-    def stretches(self) -> list[tuple[int, int]]:
-        """Tokens that are looked at together."""
-        size = _STRETCH if self.tokens >= 2 * _STRETCH else self.tokens
-        return [(begin, min(begin + size, self.tokens)) for begin in range(0, self.tokens, size)]
+    (_, heads, size), (_, shared, _) = (states.shape for states in tensors[:2] if states is not None)
+    starts, parts = _shared_out(ctx.lengths, heads, shared, torch.get_num_threads())
+    addresses = [0 if states is None else states.data_ptr() for states in tensors]
+    given = *addresses, starts.ctypes.data, len(ctx.lengths), heads, shared, size, ctx.scale
+    in_threads(getattr(compiled_attention, name), given, parts)
 
 
-def _chunks(lengths: Sequence[int], heads: int) -> list[_Chunk]:
-    found, first = [], 0
-    for tokens, same in groupby(lengths):
-        left = len(list(same))
-        most = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
-        while left:
-            count = min(most, left)
-            found.append(_Chunk(first, tokens, count))
-            first += count * tokens
-            left -= count
-    return found
-
-
-def _stretch(states: Tensor, key: Tensor, begin: int, end: int) -> Tensor:
-    """Tokens of `states (sequences, heads, tokens, size)`, heads that share a key of `key (n, …)` under each other."""
-    return states[:, :, begin:end].reshape(len(key), -1, states.shape[-1])
-
-
-def _put(states: Tensor, begin: int, end: int, part: Tensor) -> None:
-    """The reverse of `_stretch`."""
-    states[:, :, begin:end] = part.view(*states.shape[:2], end - begin, -1)
+@lru_cache(maxsize=64)  # the layers of a pass are alike
+def _shared_out(
+    lengths: tuple[int, ...], heads: int, shared: int, threads: int
+) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+    """Where sequences begin and end; and for each thread its heads of keys, with about as much to do."""
+    starts = np.array([0, *accumulate(lengths)])
+    work = np.repeat(np.square(lengths) * (heads // shared), shared).cumsum()
+    threads = min(threads, 1 + int(work[-1]) // NUMBERS_A_THREAD, len(work))
+    borders = np.searchsorted(work, work[-1] * np.arange(1, threads) / threads).tolist()
+    return starts, list(pairwise([0, *borders, len(work)]))
 
 
 def packed_attention(

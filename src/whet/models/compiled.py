@@ -47,7 +47,7 @@ def _bits(_: Any, number: Any) -> Any:  # noqa: ARG001
     return types.int32(types.float32), generate
 
 
-def _widen(builder: Any) -> None:
+def widen(builder: Any) -> None:
     """Let the function that is being compiled use registers of 512 bits, where there are some.
 
     For Intel's processors LLVM is content with 256, to spare old ones among them their clock; here they are slower.
@@ -60,7 +60,7 @@ def floats(_: Any, address: Any) -> Any:  # noqa: ARG001
     """Float32 numbers from this address on, for `carray`; the function that asks for them may use wide registers."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _widen(builder)
+        widen(builder)
         return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
 
     return types.CPointer(types.float32)(types.int64), generate
@@ -74,32 +74,6 @@ def integers(_: Any, address: Any) -> Any:  # noqa: ARG001
         return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
 
     return types.CPointer(types.int64)(types.int64), generate
-
-
-@intrinsic
-def halves(_: Any, address: Any) -> Any:  # noqa: ARG001
-    """The same of the bits of bfloat16 numbers: the upper half of those of float32."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _widen(builder)
-        return builder.inttoptr(arguments[0], ir.IntType(16).as_pointer())
-
-    return types.CPointer(types.uint16)(types.int64), generate
-
-
-@njit(inline="always", **OPTIONS)
-def _read(row: Any, into: Any) -> None:
-    """Numbers of which a row holds the upper halves."""
-    for j in range(len(row)):
-        into[j] = _as_float(np.int32(row[j]) << np.int32(16))
-
-
-@njit(inline="always", **OPTIONS)
-def _round(row: Any, into: Any) -> None:
-    """The upper halves of numbers, rounded to the nearest, and to the even of two."""
-    for j in range(len(row)):
-        bits = _bits(row[j])
-        into[j] = np.uint16((bits + np.int32(0x7FFF) + ((bits >> np.int32(16)) & np.int32(1))) >> np.int32(16))
 
 
 @njit(inline="always", **OPTIONS)
@@ -184,41 +158,6 @@ def rms_norm_back(x: int, factor: int, d_out: int, d_x: int, weight: int, m: int
             o[j] = d[j] * w[j] * scale - a[j] * along
 
 
-@njit(**OPTIONS)
-def to_heads(out: int, x: int, cos: int, sin: int, heads: int, tokens: int, half: int, first: int, last: int) -> None:
-    """`out (sequences, heads, tokens, size)` of `x (sequences, tokens, heads, size)`, turned.
-
-    `cos` and `sin (sequences, tokens, size/2)` turn number i together with i + size/2.
-    """
-    outs, xs = carray(floats(out), (last, heads, tokens, 2 * half)), carray(floats(x), (last, tokens, heads, 2 * half))
-    c_all, z_all = carray(floats(cos), (last, tokens, half)), carray(floats(sin), (last, tokens, half))
-    for s in range(first, last):
-        for t in range(tokens):
-            c, z = c_all[s, t], z_all[s, t]
-            for h in range(heads):
-                a, o = xs[s, t, h], outs[s, h, t]
-                for j in range(half):
-                    o[j] = a[j] * c[j] - a[half + j] * z[j]
-                for j in range(half):
-                    o[half + j] = a[half + j] * c[j] + a[j] * z[j]
-
-
-@njit(**OPTIONS)
-def from_heads(out: int, x: int, cos: int, sin: int, heads: int, tokens: int, half: int, first: int, last: int) -> None:
-    """The reverse of `to_heads`: `out (sequences, tokens, heads, size)`, turned back."""
-    outs, xs = carray(floats(out), (last, tokens, heads, 2 * half)), carray(floats(x), (last, heads, tokens, 2 * half))
-    c_all, z_all = carray(floats(cos), (last, tokens, half)), carray(floats(sin), (last, tokens, half))
-    for s in range(first, last):
-        for t in range(tokens):
-            c, z = c_all[s, t], z_all[s, t]
-            for h in range(heads):
-                a, o = xs[s, h, t], outs[s, t, h]
-                for j in range(half):
-                    o[j] = a[j] * c[j] + a[half + j] * z[j]
-                for j in range(half):
-                    o[half + j] = a[half + j] * c[j] - a[j] * z[j]
-
-
 @njit(inline="always", **OPTIONS)
 def _ordered(bits: Any) -> Any:
     """Integers in the order of the numbers that have these bits, NaN above all; its own reverse.
@@ -229,70 +168,12 @@ def _ordered(bits: Any) -> Any:
 
 
 @njit(inline="always", **OPTIONS)
-def _softmax(row: Any, seen: int) -> None:
+def largest(row: Any, seen: int) -> Any:
+    """The largest of the first `seen` numbers of a row; NaN if one is."""
     most = _LEAST
     for j in range(len(row)):  # whole rows: short loops of many lengths would not be vectorised
-        most = max(most, _ordered(_bits(row[j])) if j < seen else _LEAST)
-    top = _as_float(_ordered(most))
-    total = np.float32(0)
-    for j in range(len(row)):
-        e = exp(row[j] - top) if j < seen else np.float32(0)
-        row[j] = e
-        total += e
-    scale = _ONE / total
-    for j in range(len(row)):
-        row[j] *= scale
-
-
-@njit(**OPTIONS)
-def causal_softmax(scores: int, rows: int, keys: int, tokens: int, before: int, first: int, last: int) -> None:
-    """In place, for `scores (n, rows, keys)`: row i is token `before + i % tokens` and sees the keys up to itself."""
-    all_scores = carray(floats(scores), (last, rows, keys))
-    for n in range(first, last):
-        for i in range(rows):
-            _softmax(all_scores[n, i], before + i % tokens + 1)
-
-
-@njit(**OPTIONS)
-def causal_softmax_low(scores: int, rows: int, keys: int, tokens: int, before: int, first: int, last: int) -> None:
-    """The same of scores in bfloat16."""
-    all_scores, row = carray(halves(scores), (last, rows, keys)), np.empty(keys, np.float32)
-    for n in range(first, last):
-        for i in range(rows):
-            _read(all_scores[n, i], row)
-            _softmax(row, before + i % tokens + 1)
-            _round(row, all_scores[n, i])
-
-
-@njit(inline="always", **OPTIONS)
-def _softmax_back(d: Any, p: Any, factor: Any) -> None:
-    total = np.float32(0)
-    for j in range(len(p)):
-        total += d[j] * p[j]
-    for j in range(len(p)):
-        d[j] = p[j] * (d[j] - total) * factor
-
-
-@njit(**OPTIONS)
-def softmax_back(d_shares: int, shares: int, rows: int, keys: int, scale: float, first: int, last: int) -> None:
-    """In place: the gradient with respect to the scores, times `scale`; both `(n, rows, keys)`."""
-    ds, ps = carray(floats(d_shares), (last, rows, keys)), carray(floats(shares), (last, rows, keys))
-    for n in range(first, last):
-        for i in range(rows):
-            _softmax_back(ds[n, i], ps[n, i], np.float32(scale))
-
-
-@njit(**OPTIONS)
-def softmax_back_low(d_shares: int, shares: int, rows: int, keys: int, scale: float, first: int, last: int) -> None:
-    """The same in bfloat16."""
-    ds, ps = carray(halves(d_shares), (last, rows, keys)), carray(halves(shares), (last, rows, keys))
-    d, p = np.empty(keys, np.float32), np.empty(keys, np.float32)
-    for n in range(first, last):
-        for i in range(rows):
-            _read(ds[n, i], d)
-            _read(ps[n, i], p)
-            _softmax_back(d, p, np.float32(scale))
-            _round(d, ds[n, i])
+        most = max(most, _ordered(_bits(row[j])) if np.int32(j) < seen else _LEAST)
+    return _as_float(_ordered(most))
 
 
 @njit(**OPTIONS)
@@ -303,10 +184,7 @@ def cross_entropy(logits: int, targets: int, nats: int, m: int, first: int, last
     for i in range(first, last):
         row, target = all_logits[i], wanted_all[i]
         wanted = row[target]
-        most = _LEAST
-        for j in range(len(row)):
-            most = max(most, _ordered(_bits(row[j])))
-        top = _as_float(_ordered(most))
+        top = largest(row, len(row))
         total = np.float32(0)
         for j in range(len(row)):
             e = exp(row[j] - top)

@@ -111,7 +111,7 @@ def _rotary_attention(
         for states in read_by((module.q_proj, module.k_proj, module.v_proj), hidden_states)
     )
     cos, sin = (part[0] for part in position_embeddings)
-    if learns_by_hand(lengths, query):
+    if learns_by_hand(query):
         turn = cos[:, : module.head_dim // 2].contiguous(), sin[:, : module.head_dim // 2].contiguous()
         mixed = attend_causally(lengths, query, key, value, module.scaling, turn)
     else:

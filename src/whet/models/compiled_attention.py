@@ -1,0 +1,259 @@
+"""Causal attention and its gradient as machine code; imported where numba is installed (`whet[fast]`).
+
+Some rows of a sequence go together: their products with the keys, the softmax and its product with the values stay in
+the processor's cache, and what lies above the diagonal is left out but for a few columns. The way back computes the
+shares again, from the largest score and the sum: so nothing is kept that grows with the square of the tokens (as in
+Dao et al. 2022, arXiv 2205.14135).
+
+Arrays come as the addresses of their first numbers, all contiguous and float32: `query`, `out` and their gradients
+`(tokens, heads, size)`; `key`, `value` and theirs `(tokens, shared, size)`, where equally many heads after each other
+share keys; `exponents (tokens, heads, 2)`; `cos` and `sin (tokens, size/2)` of rotary positions, 0 if nothing turns.
+Sequence s has the tokens from `starts[s]` up to `starts[s + 1]`, int64. A call is for the keys' heads from `first` up
+to `last`, those of the first sequence coming first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray, njit
+
+from whet.models.compiled import OPTIONS, exp, floats, integers, largest
+from whet.models.tiles import ROWS, WIDTH, multiply
+
+TOGETHER = 4 * ROWS
+"""Rows that go together."""
+_ONE = np.float32(1)
+_LEAST = np.float32(-50)
+
+
+@njit(inline="always", **OPTIONS)
+def _turn(row: Any, cos: Any, sin: Any, way: Any, into: Any) -> None:
+    """Turn number i of a row together with i + size/2; the way is 1, or -1 to turn back."""
+    half = len(row) // 2
+    for j in range(half):
+        left, right, c, s = row[j], row[half + j], cos[j], sin[j] * way
+        into[j] = left * c - right * s
+        into[half + j] = right * c + left * s
+
+
+@njit(inline="always", **OPTIONS)
+def _copy(row: Any, into: Any) -> None:
+    for j in range(len(row)):
+        into[j] = row[j]
+
+
+@njit(inline="always", **OPTIONS)
+def _scale(row: Any, factor: Any) -> None:
+    for j in range(len(row)):
+        row[j] *= factor
+
+
+@njit(inline="always", **OPTIONS)
+def _dot(one: Any, two: Any) -> Any:
+    total = np.float32(0)
+    for j in range(len(one)):
+        total += one[j] * two[j]
+    return total
+
+
+@njit(**OPTIONS)
+def _across(rows: Any, count: int, into: Any) -> None:
+    """`rows[:count]` turned into columns; zeros beyond, up to a whole register."""
+    for j in range(rows.shape[1]):
+        row = into[j]
+        for i in range(count):
+            row[i] = rows[i, j]
+        for i in range(count, count + (-count) % WIDTH):
+            row[i] = 0
+
+
+@njit(inline="always", **OPTIONS)
+def _grid(address: int, rows: int, columns: int) -> Any:
+    return carray(floats(address), (rows, columns))
+
+
+@njit(inline="always", **OPTIONS)
+def _rows(states: Any, head: int, begin: int, count: int, turn: bool, cos: Any, sin: Any, into: Any) -> None:
+    """Some tokens of a head, turned."""
+    for i in range(count):
+        t = begin + i
+        if turn:
+            _turn(states[t, head], cos[t], sin[t], _ONE, into[i])
+        else:
+            _copy(states[t, head], into[i])
+
+
+@njit(inline="always", **OPTIONS)
+def _rows_back(rows: Any, head: int, begin: int, count: int, turn: bool, cos: Any, sin: Any, into: Any) -> None:
+    """The reverse of `_rows`."""
+    for i in range(count):
+        t = begin + i
+        if turn:
+            _turn(rows[i], cos[t], sin[t], -_ONE, into[t, head])
+        else:
+            _copy(rows[i], into[t, head])
+
+
+@njit(inline="always", **OPTIONS)
+def _share(x: Any, visible: bool) -> Any:
+    """e^x where it counts: products with numbers far below would be so small that processors take long over them."""
+    return np.float32(0) if x < _LEAST or not visible else exp(x)
+
+
+@njit(inline="always", **OPTIONS)
+def _longest(starts: Any, sequences: int) -> int:
+    most = 0
+    for s in range(sequences):
+        most = max(most, starts[s + 1] - starts[s])
+    return most
+
+
+@njit(**OPTIONS)
+def attend(
+    query: int,
+    key: int,
+    value: int,
+    cos: int,
+    sin: int,
+    out: int,
+    exponents: int,
+    starts: int,
+    sequences: int,
+    heads: int,
+    shared: int,
+    size: int,
+    scale: float,
+    first: int,
+    last: int,
+) -> None:
+    """What each token gathers of those up to it, `out`; with its largest score and one over the sum, `exponents`."""
+    begins, turn, factor = carray(integers(starts), sequences + 1), cos != 0, np.float32(scale)
+    tokens, longest = begins[sequences], _longest(begins, sequences)
+    width = longest + (-longest) % WIDTH
+    queries, keys = carray(floats(query), (tokens, heads, size)), carray(floats(key), (tokens, shared, size))
+    cosines, sines = _grid(cos, tokens, size // 2), _grid(sin, tokens, size // 2)
+    kept = carray(floats(exponents), (tokens, heads, 2))
+    # one piece of memory, looked at as plain addresses: a view of an array of NumPy is counted at every turn
+    space = np.empty((longest + width + TOGETHER) * size + TOGETHER * width, np.float32)
+    own_keys_at = space.ctypes.data
+    across_at = own_keys_at + 4 * longest * size
+    own_at = across_at + 4 * size * width
+    scores_at = own_at + 4 * TOGETHER * size
+    own_keys, across = _grid(own_keys_at, longest, size), _grid(across_at, size, width)
+    own, scores = _grid(own_at, TOGETHER, size), _grid(scores_at, TOGETHER, width)
+    for item in range(first, last):
+        s, g = item // shared, item % shared
+        begin, count = begins[s], begins[s + 1] - begins[s]
+        _rows(keys, g, begin, count, turn, cosines, sines, own_keys)
+        _across(own_keys, count, across)
+        values = value + 4 * (begin * shared + g) * size
+        for h in range(g * heads // shared, (g + 1) * heads // shared):
+            for low in range(0, count, TOGETHER):
+                rows = min(TOGETHER, count - low)
+                wide = low + rows + (-(low + rows)) % WIDTH
+                _rows(queries, h, begin + low, rows, turn, cosines, sines, own)
+                multiply(scores_at, width, own_at, size, 1, across_at, width, rows, wide, size, factor, 0)
+                for i in range(rows):
+                    row = scores[i][:wide]
+                    visible = np.int32(low + i + 1)
+                    top = largest(row, visible)
+                    total = np.float32(0)
+                    for j in range(len(row)):
+                        e = _share(row[j] - top, np.int32(j) < visible)
+                        row[j] = e
+                        total += e
+                    kept[begin + low + i, h, 0], kept[begin + low + i, h, 1] = top, _ONE / total
+                    _scale(row, _ONE / total)
+                for i in range(0, rows, ROWS):
+                    few, seen = min(ROWS, rows - i), min(low + i + ROWS, low + rows)
+                    into, part = out + 4 * ((begin + low + i) * heads + h) * size, scores_at + 4 * i * width
+                    multiply(into, heads * size, part, width, 1, values, shared * size, few, size, seen, _ONE, 0)
+    space[0] = 0  # until here its memory is in use
+
+
+@njit(**OPTIONS)
+def attend_back(
+    query: int,
+    key: int,
+    value: int,
+    cos: int,
+    sin: int,
+    out: int,
+    exponents: int,
+    d_out: int,
+    d_query: int,
+    d_key: int,
+    d_value: int,
+    starts: int,
+    sequences: int,
+    heads: int,
+    shared: int,
+    size: int,
+    scale: float,
+    first: int,
+    last: int,
+) -> None:
+    """The gradients of `attend` with respect to `query`, `key` and `value`."""
+    begins, turn, factor = carray(integers(starts), sequences + 1), cos != 0, np.float32(scale)
+    tokens, longest = begins[sequences], _longest(begins, sequences)
+    width = longest + (-longest) % WIDTH
+    queries, outs = carray(floats(query), (tokens, heads, size)), carray(floats(out), (tokens, heads, size))
+    d_queries, d_outs = carray(floats(d_query), (tokens, heads, size)), carray(floats(d_out), (tokens, heads, size))
+    keys, values = carray(floats(key), (tokens, shared, size)), carray(floats(value), (tokens, shared, size))
+    d_keys, d_values = carray(floats(d_key), (tokens, shared, size)), carray(floats(d_value), (tokens, shared, size))
+    cosines, sines = _grid(cos, tokens, size // 2), _grid(sin, tokens, size // 2)
+    kept = carray(floats(exponents), (tokens, heads, 2))
+    space = np.empty((4 * longest + 2 * width + 2 * TOGETHER) * size + 2 * TOGETHER * width, np.float32)
+    own_keys_at = space.ctypes.data
+    own_values_at = own_keys_at + 4 * longest * size
+    sum_keys_at = own_values_at + 4 * longest * size
+    sum_values_at = sum_keys_at + 4 * longest * size
+    keys_across_at = sum_values_at + 4 * longest * size
+    values_across_at = keys_across_at + 4 * size * width
+    own_at = values_across_at + 4 * size * width
+    d_own_at = own_at + 4 * TOGETHER * size
+    scores_at = d_own_at + 4 * TOGETHER * size
+    d_scores_at = scores_at + 4 * TOGETHER * width
+    own_keys, own_values = _grid(own_keys_at, longest, size), _grid(own_values_at, longest, size)
+    sum_keys, sum_values = _grid(sum_keys_at, longest, size), _grid(sum_values_at, longest, size)
+    keys_across, values_across = _grid(keys_across_at, size, width), _grid(values_across_at, size, width)
+    own, d_own = _grid(own_at, TOGETHER, size), _grid(d_own_at, TOGETHER, size)
+    scores, d_scores = _grid(scores_at, TOGETHER, width), _grid(d_scores_at, TOGETHER, width)
+    for item in range(first, last):
+        s, g = item // shared, item % shared
+        begin, count = begins[s], begins[s + 1] - begins[s]
+        _rows(keys, g, begin, count, turn, cosines, sines, own_keys)
+        _rows(values, g, begin, count, False, cosines, sines, own_values)
+        _across(own_keys, count, keys_across)
+        _across(own_values, count, values_across)
+        sum_keys[:count] = 0
+        sum_values[:count] = 0
+        for h in range(g * heads // shared, (g + 1) * heads // shared):
+            for low in range(0, count, TOGETHER):
+                rows = min(TOGETHER, count - low)
+                seen = low + rows
+                wide = seen + (-seen) % WIDTH
+                _rows(queries, h, begin + low, rows, turn, cosines, sines, own)
+                above = d_out + 4 * ((begin + low) * heads + h) * size
+                multiply(scores_at, width, own_at, size, 1, keys_across_at, width, rows, wide, size, factor, 0)
+                multiply(d_scores_at, width, above, heads * size, 1, values_across_at, width, rows, wide, size, _ONE, 0)
+                for i in range(rows):
+                    t = begin + low + i
+                    visible = np.int32(low + i + 1)
+                    top, part, along = kept[t, h, 0], kept[t, h, 1], _dot(d_outs[t, h], outs[t, h])
+                    p, d = scores[i][:wide], d_scores[i][:wide]
+                    for j in range(len(p)):
+                        e = _share(p[j] - top, np.int32(j) < visible) * part
+                        p[j] = e
+                        d[j] = e * (d[j] - along)
+                for i in range(0, rows, ROWS):
+                    few, into, part = min(ROWS, rows - i), d_own_at + 4 * i * size, d_scores_at + 4 * i * width
+                    multiply(into, size, part, width, 1, own_keys_at, size, few, size, low + i + few, factor, 0)
+                _rows_back(d_own, h, begin + low, rows, turn, cosines, sines, d_queries)
+                multiply(sum_values_at, size, scores_at, 1, width, above, heads * size, seen, size, rows, _ONE, 1)
+                multiply(sum_keys_at, size, d_scores_at, 1, width, own_at, size, seen, size, rows, factor, 1)
+        _rows_back(sum_keys, g, begin, count, turn, cosines, sines, d_keys)
+        _rows_back(sum_values, g, begin, count, False, cosines, sines, d_values)
+    space[0] = 0

@@ -1,0 +1,188 @@
+"""Small products of matrices as machine code; imported where numba is installed (`whet[fast]`).
+
+Libraries are made for large products. Here what is multiplied is small, or lies in memory in an order that they would
+have copied first. A tile of the result, some rows by two registers, stays in registers while its sums are made. Each
+number is summed in the order of the terms, wherever it lies in a tile: so a row does not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from whet.models.compiled import OPTIONS, floats, widen
+
+_FLOAT, _PLACE = ir.FloatType(), ir.IntType(64)
+
+
+def _numbers_a_register() -> int:
+    features = llvmlite.binding.get_host_cpu_features()
+    return 16 if features.get("avx512f") else 8 if features.get("avx") else 4
+
+
+WIDTH = _numbers_a_register()
+"""Numbers of float32 in a register."""
+ROWS = 4 if WIDTH == 8 else 8
+"""Rows of a whole tile."""
+
+
+def _tile(rows: int, registers: int) -> Any:
+    """A function that makes one tile: `c (rows, registers · WIDTH)`, see `multiply`."""
+    vector = ir.VectorType(_FLOAT, WIDTH)
+    undefined, lanes = ir.Constant(vector, ir.Undefined), ir.VectorType(ir.IntType(32), WIDTH)
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        widen(builder)
+        c, c_row, a, a_row, a_step, b, b_row, terms, factor, add = arguments
+        c, a, b = (builder.inttoptr(address, _FLOAT.as_pointer()) for address in (c, a, b))
+        fused = ir.FunctionType(vector, [vector] * 3)
+        fma = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{WIDTH}f32")
+
+        def register(base: Any, place: Any, number: int) -> Any:
+            place = builder.add(place, _PLACE(number * WIDTH))
+            return builder.bitcast(builder.gep(base, [place]), vector.as_pointer())
+
+        def everywhere(number: Any) -> Any:
+            one = builder.insert_element(undefined, number, ir.IntType(32)(0))
+            return builder.shuffle_vector(one, undefined, ir.Constant(lanes, [0] * WIDTH))
+
+        cells = [(i, j) for i in range(rows) for j in range(registers)]
+        sums = {cell: cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * WIDTH)) for cell in cells}
+        with cgutils.for_range(builder, terms) as loop:
+            right = builder.mul(loop.index, b_row)
+            rights = [builder.load(register(b, right, j), align=4) for j in range(registers)]
+            left = builder.mul(loop.index, a_step)
+            for i in range(rows):
+                place = builder.add(left, builder.mul(a_row, _PLACE(i)))
+                number = everywhere(builder.load(builder.gep(a, [place])))
+                for j in range(registers):
+                    found = builder.call(fma, [number, rights[j], builder.load(sums[i, j])])
+                    builder.store(found, sums[i, j])
+        factors = everywhere(factor)
+        adds = builder.icmp_signed("!=", add, _PLACE(0))
+        for i, j in cells:
+            where = register(c, builder.mul(c_row, _PLACE(i)), j)
+            with builder.if_else(adds) as (then, otherwise):
+                with then:
+                    before = builder.load(where, align=4)
+                    builder.store(builder.call(fma, [builder.load(sums[i, j]), factors, before]), where, align=4)
+                with otherwise:
+                    builder.store(builder.fmul(builder.load(sums[i, j]), factors), where, align=4)
+        return _context.get_dummy_value()
+
+    @intrinsic
+    def tile(
+        _: Any,
+        c: Any,  # noqa: ARG001 - numba asks for the names
+        c_row: Any,  # noqa: ARG001
+        a: Any,  # noqa: ARG001
+        a_row: Any,  # noqa: ARG001
+        a_step: Any,  # noqa: ARG001
+        b: Any,  # noqa: ARG001
+        b_row: Any,  # noqa: ARG001
+        terms: Any,  # noqa: ARG001
+        factor: Any,  # noqa: ARG001
+        add: Any,  # noqa: ARG001
+    ) -> Any:
+        return types.void(*[types.int64] * 8, types.float32, types.int64), generate
+
+    return tile
+
+
+_whole, _half, _quarter, _row = (_tile(rows, 2) for rows in (ROWS, ROWS // 2, ROWS // 4, 1))
+_narrow, _narrow_row = _tile(ROWS, 1), _tile(1, 1)
+
+
+@njit(**OPTIONS)
+def multiply(
+    c: int,
+    c_row: int,
+    a: int,
+    a_row: int,
+    a_step: int,
+    b: int,
+    b_row: int,
+    rows: int,
+    columns: int,
+    terms: int,
+    factor: float,
+    add: int,
+) -> None:
+    """`c = factor · a b`, or with `add` more of it; `c (rows, columns)`, `a (rows, terms)`, `b (terms, columns)`.
+
+    Args:
+        c: address of its first number, as of `a` and `b`; all are float32.
+        c_row: numbers from one row to the next.
+        a: may lie in any order.
+        a_row: numbers from one row to the next.
+        a_step: numbers from one term to the next.
+        b: terms are rows.
+        b_row: numbers from one row to the next.
+        rows: of `c`.
+        columns: of `c`.
+        terms: of each sum.
+        factor: of what is computed.
+        add: 1 to add to what `c` holds, else 0.
+    """
+    scale = np.float32(factor)
+    j = 0
+    while j + WIDTH <= columns:
+        right, narrow = b + 4 * j, j + 2 * WIDTH > columns
+        i = 0
+        while i < rows:
+            to, left, few = c + 4 * (i * c_row + j), a + 4 * i * a_row, rows - i
+            if narrow and few >= ROWS:
+                _narrow(to, c_row, left, a_row, a_step, right, b_row, terms, scale, add)
+                i += ROWS
+            elif narrow:
+                _narrow_row(to, c_row, left, a_row, a_step, right, b_row, terms, scale, add)
+                i += 1
+            elif few >= ROWS:
+                _whole(to, c_row, left, a_row, a_step, right, b_row, terms, scale, add)
+                i += ROWS
+            elif few >= ROWS // 2:
+                _half(to, c_row, left, a_row, a_step, right, b_row, terms, scale, add)
+                i += ROWS // 2
+            elif few >= ROWS // 4:
+                _quarter(to, c_row, left, a_row, a_step, right, b_row, terms, scale, add)
+                i += ROWS // 4
+            else:
+                _row(to, c_row, left, a_row, a_step, right, b_row, terms, scale, add)
+                i += 1
+        j += WIDTH if narrow else 2 * WIDTH
+    if j < columns:
+        _last_columns(c + 4 * j, c_row, a, a_row, a_step, b + 4 * j, b_row, rows, columns - j, terms, factor, add)
+
+
+@njit(**OPTIONS)
+def _last_columns(
+    c: int,
+    c_row: int,
+    a: int,
+    a_row: int,
+    a_step: int,
+    b: int,
+    b_row: int,
+    rows: int,
+    columns: int,
+    terms: int,
+    factor: float,
+    add: int,
+) -> None:
+    """As `multiply`, for fewer columns than a register holds."""
+    cs = carray(floats(c), (rows - 1) * c_row + columns)
+    lefts = carray(floats(a), (rows - 1) * a_row + (terms - 1) * a_step + 1)
+    rights = carray(floats(b), (terms - 1) * b_row + columns)
+    for i in range(rows):
+        for j in range(columns):
+            total = np.float32(0)
+            for k in range(terms):
+                total += lefts[i * a_row + k * a_step] * rights[k * b_row + j]
+            place = i * c_row + j
+            cs[place] = cs[place] + factor * total if add else factor * total
