@@ -42,7 +42,7 @@ def test_products_equal_a_loop(way: str, threads: int, rows: list[int], r: int, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "get_num_threads", lambda: threads)
         patch.setattr(slot_products, "ROWS_A_THREAD", 2)
-        patch.setattr(Routing, "_compiles", lambda *_: way == "compiled")
+        patch.setattr(Routing, "compiles", lambda *_: way == "compiled")
         patch.setattr(module, "_groups", lambda *operands: way == "grouped" and groups(*operands))
         routing = Routing(rows, CPU)
         inner = routing.shrink(matrices, x)

@@ -19,7 +19,7 @@ from numba import carray, njit
 from numpy.typing import NDArray
 
 from whet.models.compiled import floats
-from whet.models.tiles import ROWS, multiply
+from whet.models.tiles import BLOCK, ROWS, multiply, product
 
 Places = NDArray[np.int64]
 TOGETHER = 4
@@ -100,6 +100,41 @@ def expand(
         for i in range(starts[s], end, ROWS):  # row after row, as they lie in memory
             rows = min(ROWS, end - i)
             multiply(y + 4 * i * n, n, inner + 4 * i * step, step, 1, own, n, rows, n, r, scale, 1)
+
+
+@njit(**_OPTIONS)
+def changed(
+    y: int,
+    x: int,
+    panels: int,
+    terms: int,
+    n: int,
+    add: int,
+    inner: int,
+    step: int,
+    matrices: int,
+    stride: int,
+    r: int,
+    scale: float,
+    starts: Places,
+    first: int,
+    last: int,
+) -> None:
+    """`tiles.product` and then `expand`, some rows at a time: so what is changed is still in the cache."""
+    s = first
+    for i in range(starts[first], starts[last], BLOCK):
+        end = min(i + BLOCK, starts[last])
+        product(y, x, panels, terms, n, add, i, end)
+        begin = i
+        while begin < end:
+            while starts[s + 1] <= begin:
+                s += 1
+            upto = min(end, starts[s + 1])
+            for t in range(begin, upto, ROWS):
+                rows = min(ROWS, upto - t)
+                own = matrices + 4 * s * stride
+                multiply(y + 4 * t * n, n, inner + 4 * t * step, step, 1, own, n, rows, n, r, scale, 1)
+            begin = upto
 
 
 @njit(**_OPTIONS)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import linear
 
-from whet.adaptation.products import frozen_product, rounded
+from whet.adaptation.products import Change, frozen_product, rounded
 from whet.models.precision import wanted_precision
 from whet.models.sweeps import cross_entropy_
 
@@ -84,7 +84,9 @@ class LowRankLinears(Function):
         precision = wanted_precision()
         low = rounded(rows, layers[0].weight, precision)
         found = tuple(
-            routing.expand(frozen_product(low, layer.weight, layer.bias, precision=precision), part, layer.b, scale)
+            frozen_product(
+                low, layer.weight, layer.bias, precision=precision, change=Change(routing, part, layer.b, scale)
+            )
             for layer, part in zip(layers, parts, strict=True)
         )
         ctx.save_for_backward(x, inner, a, *given)
@@ -103,9 +105,10 @@ class LowRankLinears(Function):
         ]
         dx = None
         if ctx.needs_input_grad[0]:
-            for layer, rows in zip(layers, d_rows, strict=True):
-                dx = frozen_product(rows, layer.weight, back=True, add=dx, precision=ctx.precision)
-            dx = routing.expand(dx, routing.side_by_side(d_inners), a, scale).view(x.shape)
+            changes = [None] * (len(layers) - 1) + [Change(routing, routing.side_by_side(d_inners), a, scale)]
+            for layer, rows, change in zip(layers, d_rows, changes, strict=True):
+                dx = frozen_product(rows, layer.weight, back=True, add=dx, precision=ctx.precision, change=change)
+            dx = dx.view(x.shape)
         d_as = [
             _outer(layer.a, d_inner, x.flatten(0, -2), scale, routing)
             for layer, d_inner in zip(layers, d_inners, strict=True)

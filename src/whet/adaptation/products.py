@@ -1,10 +1,9 @@
 """Products with frozen matrices.
 
-A matrix that never changes can be kept a second time in the order in which the processor reads it in a product. That
-is faster than what torch takes for plain products, most of all for few rows, where the product would otherwise wait for
-the matrix. On most processors the order is oneDNN's own, once for the way forward and once for the way back. On Intel's
-MKL is faster still where it need not turn a matrix: there a turned copy serves the way forward, and the matrix itself
-the way back.
+A matrix that never changes can be kept a second time in the order in which the processor reads it in a product, once
+for the way forward and once for the way back. That is faster than what torch takes for plain products, most of all for
+few rows, where the product would otherwise wait for the matrix. The order is oneDNN's own; on Intel's processors
+`whet.models.tiles` is faster, if numba is installed.
 
 Where that is wanted, the factors are rounded to bfloat16 first (see `whet.models.precision`).
 """
@@ -12,11 +11,17 @@ Where that is wanted, the factors are rounded to bfloat16 first (see `whet.model
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 from torch.utils.weak import WeakIdKeyDictionary
+
+from whet.models.threads import in_threads, numba_is_there
+
+if TYPE_CHECKING:
+    from whet.adaptation.routing import Routing
 
 _LIMIT_BYTES = 2**28
 _AVAILABLE = torch.backends.mkldnn.is_available() and all(
@@ -24,34 +29,47 @@ _AVAILABLE = torch.backends.mkldnn.is_available() and all(
 )
 
 
-def _prefers_mkl() -> bool:
-    """Whether MKL's products in float32 are the faster ones: on processors by its own maker."""
+def _prefers_tiles() -> bool:
+    """Whether our own products in float32 are faster than oneDNN's: measured on processors by Intel and by AMD."""
     capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return torch.backends.mkl.is_available() and str(capabilities.get("cpu_name", "")).startswith("Intel")
+    return numba_is_there() and str(capabilities.get("cpu_name", "")).startswith("Intel")
 
 
-_MKL = _prefers_mkl()
-_MKL_TERMS = 768
-"""Longer sums MKL takes in another order for other numbers of rows, and an adapter would depend on its company."""
+_TILES = _prefers_tiles()
+_WORK_A_THREAD = 2**22
+"""Multiplications; for fewer a second thread costs more than it saves."""
 
 
-def _by_mkl(precision: torch.dtype) -> bool:
-    """Whether MKL makes such products."""
-    return _MKL and precision == torch.float32
+class Change(NamedTuple):
+    """A low-rank change of what a frozen matrix makes of each row: the arguments of `Routing.expand`."""
+
+    routing: Routing
+    inner: Tensor
+    matrices: Tensor
+    scale: float
 
 
-def _mkl_product(x: Tensor, matrix: Tensor, bias: Tensor | None, add: Tensor | None) -> Tensor:
-    """`x (n, in)` times `matrix (in, out)`, which for each row is the same for any n."""
-    if len(x) == 1:  # for one row MKL has a routine of its own, which sums in another order
-        return _mkl_product(x.expand(2, -1), matrix, bias, None if add is None else add.expand(2, -1).clone())[:1]
-    terms = len(matrix)
-    if terms > _MKL_TERMS:
-        half = terms // 2
-        add = _mkl_product(x[:, :half], matrix[:half], None, add)
-        return _mkl_product(x[:, half:], matrix[half:], bias, add)
-    if add is None:
-        return torch.mm(x, matrix) if bias is None else torch.addmm(bias, x, matrix)
-    return add.addmm_(x, matrix) if bias is None else add.addmm_(x, matrix).add_(bias)
+def _tiled(x: Tensor, panels: Tensor, y: Tensor, adds: bool, change: Change | None) -> Tensor:
+    """`x (n, in)` times the matrix of these panels, written to or added to `y (n, out)`; changed if that is wanted."""
+    from whet.models import tiles
+
+    x, terms, columns = x.contiguous(), x.shape[1], y.shape[1]
+    given = y.data_ptr(), x.data_ptr(), panels.data_ptr(), terms, columns, int(adds)
+    if change is not None and change.routing.compiles(change.matrices):
+        return change.routing.products.changed(y, given, *change[1:])
+    threads = min(torch.get_num_threads(), 1 + x.numel() * columns // _WORK_A_THREAD, len(x))
+    rows = -(-len(x) // threads)
+    in_threads(tiles.product, given, [(first, min(first + rows, len(x))) for first in range(0, len(x), rows)])
+    return y if change is None else change.routing.expand(y, *change[1:])
+
+
+def _in_panels(matrix: Tensor) -> Tensor:
+    """`matrix (in, out)` as `whet.models.tiles.product` reads it."""
+    from whet.models.tiles import PANEL
+
+    terms, columns = matrix.shape
+    whole = torch.nn.functional.pad(matrix, (0, -columns % PANEL))
+    return whole.view(terms, -1, PANEL).transpose(0, 1).contiguous()
 
 
 class Packed:
@@ -66,13 +84,7 @@ class Packed:
         self._kept = WeakIdKeyDictionary()
 
     def get(self, matrix: Tensor, back: bool, precision: torch.dtype = torch.float32) -> Tensor | None:
-        """The matrix for the way forward, or turned for the way back; None if there is no room for it.
-
-        For MKL, `(in, out)` as the product reads it, which on the way back is the matrix itself.
-        """
-        mkl = _by_mkl(precision)
-        if mkl and back and matrix.is_contiguous():
-            return matrix
+        """The matrix for the way forward, or turned for the way back; None if there is no room for it."""
         state = matrix._version, matrix.data_ptr()
         before, packs = self._kept.get(matrix, (None, {}))
         if before != state:
@@ -82,8 +94,11 @@ class Packed:
         if way not in packs:
             if self.bytes + matrix.numel() * precision.itemsize > self.limit_bytes:
                 return None
-            turned = (matrix.T if back else matrix).to(precision)
-            packs[way] = turned.T.contiguous() if mkl else torch.ops.mkldnn._reorder_linear_weight(turned, None)
+            turned = matrix.detach().T if back else matrix.detach()
+            if _tiles(precision):
+                packs[way] = _in_panels(turned.T)
+            else:
+                packs[way] = torch.ops.mkldnn._reorder_linear_weight(turned.to(precision), None)
         found: Tensor = packs[way]
         return found
 
@@ -92,6 +107,11 @@ class Packed:
         """What is kept."""
         kept = ((matrix, precision) for matrix, (_, packs) in self._kept.items() for _, precision in packs)
         return sum(matrix.numel() * precision.itemsize for matrix, precision in kept)
+
+
+def _tiles(precision: torch.dtype) -> bool:
+    """Whether such products are made by `whet.models.tiles`."""
+    return _TILES and precision == torch.float32
 
 
 _packed = Packed(_LIMIT_BYTES)
@@ -105,6 +125,7 @@ def frozen_product(
     back: bool = False,
     add: Tensor | None = None,
     precision: torch.dtype = torch.float32,
+    change: Change | None = None,
 ) -> Tensor:
     """`matrix @ x + bias` for each row of `x (n, in)`, or with `back` `matrixᵀ @ x`; without a gradient.
 
@@ -117,21 +138,31 @@ def frozen_product(
         back: whether the matrix is turned.
         add: see above.
         precision: of the factors, where `rounded` rounds to it; the result has the precision of the matrix.
+        change: what else is added to each row, while it is in the processor's cache if that can be.
     """
     read = rounded(x, matrix, precision)
     packed = _packed.get(matrix, back, read.dtype) if _packs(x, matrix) else None
+    if packed is not None and _tiles(read.dtype):
+        return _tiled(read, packed, *_begun(x, matrix.shape[int(back)], bias, add), change)
     found: Tensor
     if packed is None:
         found = linear(x.to(matrix.dtype), matrix.T if back else matrix, bias)
-    elif _by_mkl(read.dtype):
-        return _mkl_product(read, packed, bias, add)
     elif read.dtype == matrix.dtype and add is not None:
-        found = torch.ops.mkldnn._linear_pointwise.binary(read, add, packed, bias, "add")
-        return found
+        found, add = torch.ops.mkldnn._linear_pointwise.binary(read, add, packed, bias, "add"), None
     else:
         bias = None if bias is None else bias.to(read.dtype)
         found = torch.ops.mkldnn._linear_pointwise(read, packed, bias, "none", [], "")
-    return found.to(matrix.dtype) if add is None else add.add_(found)
+    found = found.to(matrix.dtype) if add is None else add.add_(found)
+    return found if change is None else change.routing.expand(found, *change[1:])
+
+
+def _begun(x: Tensor, columns: int, bias: Tensor | None, add: Tensor | None) -> tuple[Tensor, bool]:
+    """Where the products of `x (n, in)` go, and whether they are added to what is there."""
+    if add is not None:
+        add = add.contiguous()
+        return (add if bias is None else add.add_(bias)), True
+    y = x.new_empty(len(x), columns)
+    return (y if bias is None else y.copy_(bias)), bias is not None
 
 
 def rounded(x: Tensor, matrix: Tensor, precision: torch.dtype) -> Tensor:

@@ -76,8 +76,8 @@ class Routing:
         """
         import torch
 
-        if self._compiles(matrices):
-            return self._products.shrink(matrices, x)
+        if self.compiles(matrices):
+            return self.products.shrink(matrices, x)
         if self.equal:
             return torch.bmm(matrices, self._stacked(x).transpose(1, 2))
         if _groups(matrices, x):
@@ -91,9 +91,9 @@ class Routing:
         """
         import torch
 
-        if self._compiles(matrices):
+        if self.compiles(matrices):
             y = matrices.new_zeros(self.total, matrices.shape[-1]) if y is None else y
-            return self._products.expand(y, inner, matrices, scale)
+            return self.products.expand(y, inner, matrices, scale)
         if self.equal:
             if y is None:
                 return torch.bmm(inner.transpose(1, 2), matrices).flatten(0, 1).mul_(scale)
@@ -110,8 +110,8 @@ class Routing:
         """Add to `into (slots, r, n)`: `scale` times each slot's columns of `inner` times its rows of `x (rows, n)`."""
         import torch
 
-        if self._compiles(into):
-            return self._products.outer(into, inner, x, scale)
+        if self.compiles(into):
+            return self.products.outer(into, inner, x, scale)
         if len(self.rows) == 1:
             return into.baddbmm_(inner, x[None], alpha=scale)
         if self.equal:  # into its place at once would be slot by slot
@@ -134,9 +134,10 @@ class Routing:
         return [inner] if len(ranks) == 1 else inner.split(list(ranks), dim=self._rank_dim(inner))
 
     def _rank_dim(self, inner: Tensor) -> int:
-        return -1 if self._compiles(inner) else -2
+        return -1 if self.compiles(inner) else -2
 
-    def _compiles(self, like: Tensor) -> bool:
+    def compiles(self, like: Tensor) -> bool:
+        """Whether products with such matrices are those of `products`."""
         import torch
 
         return self._compiled and like.dtype == torch.float32
@@ -148,7 +149,8 @@ class Routing:
         return self._device.type == "cpu" and numba_is_there()
 
     @cached_property
-    def _products(self) -> SlotProducts:
+    def products(self) -> SlotProducts:
+        """Compiled ones."""
         from whet.adaptation.slot_products import SlotProducts
 
         return SlotProducts(self.rows)

@@ -47,6 +47,16 @@ class SlotProducts:
         in_threads(compiled.expand, given, self._by_rows)
         return y
 
+    def changed(
+        self, y: Tensor, product: tuple[int, ...], inner: Tensor, matrices: Tensor, scale: float
+    ) -> Tensor:
+        """`y (rows, n)`, overwritten by a product, the first arguments of `tiles.product`, and then as by `expand`."""
+        _, r, _ = matrices.shape
+        matrices = _readable(matrices)
+        given = *product, inner.data_ptr(), inner.stride(0), matrices.data_ptr(), matrices.stride(0), r, float(scale)
+        in_threads(compiled.changed, given, self._by_rows)
+        return y
+
     def outer(self, into: Tensor, inner: Tensor, x: Tensor, scale: float) -> Tensor:
         """`into (slots, r, n)`, overwritten."""
         _, r, n = into.shape

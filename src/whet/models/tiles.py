@@ -30,6 +30,9 @@ WIDTH = _numbers_a_register()
 """Numbers of float32 in a register."""
 ROWS = 4 if WIDTH == 8 else 8
 """Rows of a whole tile."""
+PANEL = 2 * WIDTH
+"""Columns of a whole tile."""
+BLOCK, _TERMS = 64, 512  # rows and terms of `product` that are read again while they are in the nearest cache
 
 
 def _tile(rows: int, registers: int) -> Any:
@@ -186,3 +189,27 @@ def _last_columns(
                 total += lefts[i * a_row + k * a_step] * rights[k * b_row + j]
             place = i * c_row + j
             cs[place] = cs[place] + factor * total if add else factor * total
+
+
+@njit(**OPTIONS)
+def product(y: int, x: int, panels: int, terms: int, columns: int, add: int, first: int, last: int) -> None:
+    """`y = x m`, or with `add` more of it, for the rows from `first` up to `last`; all end to end.
+
+    Args:
+        y: address of the first number, as of `x` and `panels`: `(rows, columns)`.
+        x: `(rows, terms)`.
+        panels: of `m`, PANEL columns each, one after the other: `(panels, terms, PANEL)`.
+        terms: rows of `m`.
+        columns: of `m`.
+        add: 1 to add to what `y` holds, else 0.
+        first: row.
+        last: row.
+    """
+    for i in range(first, last, BLOCK):
+        rows = min(BLOCK, last - i)
+        for t in range(0, terms, _TERMS):
+            few, adds = min(_TERMS, terms - t), 1 if t else add
+            for j in range(0, columns, PANEL):
+                to, left, right = y + 4 * (i * columns + j), x + 4 * (i * terms + t), panels + 4 * (j * terms + t * PANEL)
+                wide = min(PANEL, columns - j)
+                multiply(to, columns, left, terms, 1, right, PANEL, rows, wide, few, np.float32(1), adds)
