@@ -38,17 +38,17 @@ def rates(work: float, ways: Mapping[str, Callable[[], object]]) -> str:
     return ", ".join(f"{name} {work / seconds / 1e9:.1f}" for name, seconds in least.items())
 
 
-def by_routine(mkl: bool, x: torch.Tensor, matrix: torch.Tensor) -> Callable[[], object]:
-    """A frozen product by MKL or by oneDNN, whichever of them this processor would take otherwise."""
+def by_routine(tiles: bool, x: torch.Tensor, matrix: torch.Tensor) -> Callable[[], object]:
+    """A frozen product by whet or by oneDNN, whichever of them would be taken on this processor."""
     packed = products.Packed(2**28)
 
     def run() -> object:
-        before = products._MKL, products._packed
-        products._MKL, products._packed = mkl, packed
+        before = products._TILES, products._packed
+        products._TILES, products._packed = tiles, packed
         try:
             return products.frozen_product(x, matrix)
         finally:
-            products._MKL, products._packed = before
+            products._TILES, products._packed = before
 
     return run
 
@@ -58,7 +58,7 @@ def frozen() -> None:
     matrix = torch.randn(512, 192)
     for rows in (1, 16, 64, 256, 2048):
         x = torch.randn(rows, 192)
-        ways = {"oneDNN": by_routine(False, x, matrix), "MKL": by_routine(True, x, matrix)}
+        ways = {"whet": by_routine(True, x, matrix), "oneDNN": by_routine(False, x, matrix)}
         ways["torch"] = lambda x=x: linear(x, matrix)  # type: ignore[misc]
         print(f"frozen matrix 512 x 192, {rows} rows: {rates(2 * rows * matrix.numel(), ways)} GFLOP/s")
 

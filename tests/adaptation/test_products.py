@@ -7,8 +7,9 @@ import gc
 import pytest
 import torch
 
-from whet.adaptation import products
-from whet.adaptation.products import Packed, frozen_product, rounded
+from whet.adaptation import products, slot_products
+from whet.adaptation.products import Change, Packed, frozen_product, rounded
+from whet.adaptation.routing import Routing
 from whet.models.precision import computes_in_bfloat16
 from whet.models.threads import numba_is_there
 
@@ -20,7 +21,7 @@ def random(*shape: int, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("limit", [0, 10**6])
-@pytest.mark.parametrize("rows", [1, 3, 40])
+@pytest.mark.parametrize("rows", [1, 3, 90])
 @pytest.mark.parametrize("tiles", [True, False])
 def test_products_equal_those_of_torch(limit: int, rows: int, tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "_TILES", tiles and numba_is_there())
@@ -49,6 +50,28 @@ def test_a_row_does_not_depend_on_its_company(terms: int, back: bool) -> None:
         own = slice(first, last)
         assert torch.equal(frozen_product(x[own], matrix, back=back), together[own])
         assert torch.equal(frozen_product(x[own], matrix, back=back, add=add[own].clone()), added[own])
+
+
+@pytest.mark.parametrize("tiles", [True, False])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("slots", [[150], [1, 2, 70, 3, 64, 5]])
+def test_a_low_rank_change_is_added_row_by_row(
+    tiles: bool, threads: int, slots: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "_TILES", tiles and numba_is_there())
+    monkeypatch.setattr(products, "_packed", Packed(10**6))
+    monkeypatch.setattr(products, "_WORK_A_THREAD", 1)
+    monkeypatch.setattr(slot_products, "ROWS_A_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    rows, routing = sum(slots), Routing(slots, torch.device("cpu"))
+    matrix, bias, matrices = random(50, 70, seed=0), random(50, seed=1), random(len(slots), 6, 50, seed=2)
+    x, add = random(rows, 70, seed=3), random(rows, 50, seed=4)
+    inner = routing.shrink(random(len(slots), 6, 70, seed=5), x)
+    change = Change(routing, inner, matrices, 0.5)
+    for more in (None, add):
+        wanted = x @ matrix.T + bias + (0 if more is None else more)
+        found = frozen_product(x, matrix, bias, add=None if more is None else more.clone(), change=change)
+        torch.testing.assert_close(found, routing.expand(wanted, inner, matrices, 0.5), atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.skipif(not computes_in_bfloat16(), reason="this processor does not compute in bfloat16")

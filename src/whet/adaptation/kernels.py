@@ -105,16 +105,16 @@ class LowRankLinears(Function):
         ]
         dx = None
         if ctx.needs_input_grad[0]:
-            changes = [None] * (len(layers) - 1) + [Change(routing, routing.side_by_side(d_inners), a, scale)]
-            for layer, rows, change in zip(layers, d_rows, changes, strict=True):
+            last = Change(routing, routing.side_by_side(d_inners), a, scale)
+            for left, (layer, rows) in enumerate(zip(layers, d_rows, strict=True), start=1 - len(layers)):
+                change = None if left else last
                 dx = frozen_product(rows, layer.weight, back=True, add=dx, precision=ctx.precision, change=change)
-            dx = dx.view(x.shape)
         d_as = [
             _outer(layer.a, d_inner, x.flatten(0, -2), scale, routing)
             for layer, d_inner in zip(layers, d_inners, strict=True)
         ]
         by_layer = (grad for d_a, d_b in zip(d_as, d_bs, strict=True) for grad in (None, None, d_a, d_b))
-        return dx, None, None, *by_layer
+        return None if dx is None else dx.view(x.shape), None, None, *by_layer
 
 
 def _layers(given: Sequence[Any]) -> list[Changed]:

@@ -47,9 +47,7 @@ class SlotProducts:
         in_threads(compiled.expand, given, self._by_rows)
         return y
 
-    def changed(
-        self, y: Tensor, product: tuple[int, ...], inner: Tensor, matrices: Tensor, scale: float
-    ) -> Tensor:
+    def changed(self, y: Tensor, product: tuple[int, ...], inner: Tensor, matrices: Tensor, scale: float) -> Tensor:
         """`y (rows, n)`, overwritten by a product, the first arguments of `tiles.product`, and then as by `expand`."""
         _, r, _ = matrices.shape
         matrices = _readable(matrices)

@@ -32,11 +32,14 @@ ROWS = 4 if WIDTH == 8 else 8
 """Rows of a whole tile."""
 PANEL = 2 * WIDTH
 """Columns of a whole tile."""
-BLOCK, _TERMS = 64, 512  # rows and terms of `product` that are read again while they are in the nearest cache
+BLOCK, _TERMS = 64, 256  # rows and terms of `product` that are read again while they are in the nearest cache
 
 
-def _tile(rows: int, registers: int) -> Any:
-    """A function that makes one tile: `c (rows, registers · WIDTH)`, see `multiply`."""
+def _tile(rows: int, registers: int, *, hurries: bool = False) -> Any:
+    """A function that makes one tile: `c (rows, registers · WIDTH)`, see `multiply`.
+
+    One that hurries calls for as much of `b` as it reads, from the end of that on, so that it is there in time.
+    """
     vector = ir.VectorType(_FLOAT, WIDTH)
     undefined, lanes = ir.Constant(vector, ir.Undefined), ir.VectorType(ir.IntType(32), WIDTH)
 
@@ -46,6 +49,11 @@ def _tile(rows: int, registers: int) -> Any:
         c, a, b = (builder.inttoptr(address, _FLOAT.as_pointer()) for address in (c, a, b))
         fused = ir.FunctionType(vector, [vector] * 3)
         fma = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{WIDTH}f32")
+
+        byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
+        call = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
+        prefetch = cgutils.get_or_insert_function(builder.module, call, "llvm.prefetch.p0i8")
+        size = builder.mul(terms, b_row)
 
         def register(base: Any, place: Any, number: int) -> Any:
             place = builder.add(place, _PLACE(number * WIDTH))
@@ -60,6 +68,9 @@ def _tile(rows: int, registers: int) -> Any:
         with cgutils.for_range(builder, terms) as loop:
             right = builder.mul(loop.index, b_row)
             rights = [builder.load(register(b, right, j), align=4) for j in range(registers)]
+            for j in range(registers if hurries else 0):
+                place = builder.bitcast(register(b, builder.add(right, size), j), byte)
+                builder.call(prefetch, [place, whole(0), whole(2), whole(1)])  # to read, into the second cache
             left = builder.mul(loop.index, a_step)
             for i in range(rows):
                 place = builder.add(left, builder.mul(a_row, _PLACE(i)))
@@ -99,6 +110,7 @@ def _tile(rows: int, registers: int) -> Any:
 
 
 _whole, _half, _quarter, _row = (_tile(rows, 2) for rows in (ROWS, ROWS // 2, ROWS // 4, 1))
+_hurried = _tile(ROWS, 2, hurries=True)
 _narrow, _narrow_row = _tile(ROWS, 1), _tile(1, 1)
 
 
@@ -116,6 +128,7 @@ def multiply(
     terms: int,
     factor: float,
     add: int,
+    hurry: int = 0,
 ) -> None:
     """`c = factor · a b`, or with `add` more of it; `c (rows, columns)`, `a (rows, terms)`, `b (terms, columns)`.
 
@@ -132,6 +145,7 @@ def multiply(
         terms: of each sum.
         factor: of what is computed.
         add: 1 to add to what `c` holds, else 0.
+        hurry: 1 if what follows `b` in memory is read next, and comes from far.
     """
     scale = np.float32(factor)
     j = 0
@@ -146,6 +160,9 @@ def multiply(
             elif narrow:
                 _narrow_row(to, c_row, left, a_row, a_step, right, b_row, terms, scale, add)
                 i += 1
+            elif few >= ROWS and hurry:
+                _hurried(to, c_row, left, a_row, a_step, right, b_row, terms, scale, add)
+                i += ROWS
             elif few >= ROWS:
                 _whole(to, c_row, left, a_row, a_step, right, b_row, terms, scale, add)
                 i += ROWS
@@ -206,10 +223,10 @@ def product(y: int, x: int, panels: int, terms: int, columns: int, add: int, fir
         last: row.
     """
     for i in range(first, last, BLOCK):
-        rows = min(BLOCK, last - i)
-        for t in range(0, terms, _TERMS):
-            few, adds = min(_TERMS, terms - t), 1 if t else add
-            for j in range(0, columns, PANEL):
-                to, left, right = y + 4 * (i * columns + j), x + 4 * (i * terms + t), panels + 4 * (j * terms + t * PANEL)
-                wide = min(PANEL, columns - j)
-                multiply(to, columns, left, terms, 1, right, PANEL, rows, wide, few, np.float32(1), adds)
+        rows, hurry = min(BLOCK, last - i), int(i == first)  # for the rows after them the matrix is near
+        for j in range(0, columns, PANEL):
+            to, panel, wide = y + 4 * (i * columns + j), panels + 4 * j * terms, min(PANEL, columns - j)
+            for t in range(0, terms, _TERMS):
+                left, right = x + 4 * (i * terms + t), panel + 4 * t * PANEL
+                few, adds = min(_TERMS, terms - t), 1 if t else add
+                multiply(to, columns, left, terms, 1, right, PANEL, rows, wide, few, np.float32(1), adds, hurry)
