@@ -40,8 +40,8 @@ class TrainConfig:
             step before (HullFT, arXiv 2605.30337): half the time for such steps, and not quite the same adapter.
         checkpointing: keep only what enters each block and compute the rest again on the way back: long examples then
             need less memory, and a step a third more time.
-        precision: of the products with frozen matrices and in attention, `float32` or `bfloat16`. On a processor with
-            instructions for the latter, steps then take a quarter to a third less time; on others both are float32.
+        precision: of the products with frozen matrices, `float32` or `bfloat16`. On a processor that is faster with the
+            latter, steps then take a quarter to a third less time; on others both are float32.
     """
 
     lr: float = 3e-3
