@@ -185,7 +185,7 @@ def frozen_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, ta
     return result
 
 
-_LOGITS_AT_ONCE = 2**20
+_LOGITS_AT_ONCE = 2**19
 _LEAST_ROWS = 128  # for fewer, reading the matrix would take longer than the product
 
 

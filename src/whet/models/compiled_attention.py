@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from whet.models.compiled import OPTIONS, exp, floats, integers, largest
+from whet.models.compiled import OPTIONS, floats, integers, largest, share
 from whet.models.tiles import ROWS, WIDTH, multiply
 
 TOGETHER = 4 * ROWS
 """Rows that go together."""
-_ONE = np.float32(1)
-_LEAST = np.float32(-50)
+_ONE, _NOTHING = np.float32(1), np.float32(0)
 
 
 @njit(inline="always", **OPTIONS)
@@ -97,12 +96,6 @@ def _rows_back(rows: Any, head: int, begin: int, count: int, turn: bool, cos: An
 
 
 @njit(inline="always", **OPTIONS)
-def _share(x: Any, visible: bool) -> Any:
-    """e^x where it counts: products with numbers far below would be so small that processors take long over them."""
-    return np.float32(0) if x < _LEAST or not visible else exp(x)
-
-
-@njit(inline="always", **OPTIONS)
 def _longest(starts: Any, sequences: int) -> int:
     most = 0
     for s in range(sequences):
@@ -161,7 +154,7 @@ def attend(
                     top = largest(row, visible)
                     total = np.float32(0)
                     for j in range(len(row)):
-                        e = _share(row[j] - top, np.int32(j) < visible)
+                        e = share(row[j] - top) if np.int32(j) < visible else _NOTHING
                         row[j] = e
                         total += e
                     kept[begin + low + i, h, 0], kept[begin + low + i, h, 1] = top, _ONE / total
@@ -245,7 +238,7 @@ def attend_back(
                     top, part, along = kept[t, h, 0], kept[t, h, 1], _dot(d_outs[t, h], outs[t, h])
                     p, d = scores[i][:wide], d_scores[i][:wide]
                     for j in range(len(p)):
-                        e = _share(p[j] - top, np.int32(j) < visible) * part
+                        e = share(p[j] - top) * part if np.int32(j) < visible else _NOTHING
                         p[j] = e
                         d[j] = e * (d[j] - along)
                 for i in range(0, rows, ROWS):
