@@ -1,8 +1,8 @@
 """Products of the rows of many slots with each slot's own low-rank matrices as machine code (`whet[fast]`).
 
-A general product of matrices loses much of its speed where one side is a rank of 8. Here four rows of a slot's matrix
-go together along four rows of the batch, so that each number that is read is used four times. Slots may have any
-numbers of rows.
+A general product of matrices loses much of its speed where one side is a rank of 8, and wants slots of equally many
+rows; here they may have any number. `whet.models.tiles` makes many numbers of 8, and sums of outer products; where many
+numbers come to 8, four rows of a slot's matrix go together along four rows of the batch.
 
 Arrays come as the addresses of their first numbers, all float32: `matrices` with an `(r, n)` a slot, each beginning
 `stride` numbers after the one before; `x` and `y (rows, n)`; `inner (rows, r)`, a row beginning `step` numbers after
@@ -19,13 +19,14 @@ from numba import carray, njit
 from numpy.typing import NDArray
 
 from whet.models.compiled import floats
-from whet.models.tiles import BLOCK, ROWS, multiply, product
+from whet.models.tiles import BLOCK, ROWS, block, multiply
 
 Places = NDArray[np.int64]
 TOGETHER = 4
 """Rows of a slot that go together, counted from its first."""
 
 _TERMS = 16
+"""Rows of a batch that are added up before they are added to a slot's matrix."""
 _OPTIONS: dict[str, Any] = {
     "cache": True,
     "nogil": True,
@@ -96,10 +97,14 @@ def expand(
 ) -> None:
     """Add to `y (rows, n)`: `scale` times each row of `inner (rows, r)` times its slot's matrix."""
     for s in range(first, last):
-        own, end = matrices + 4 * s * stride, starts[s + 1]
-        for i in range(starts[s], end, ROWS):  # row after row, as they lie in memory
-            rows = min(ROWS, end - i)
-            multiply(y + 4 * i * n, n, inner + 4 * i * step, step, 1, own, n, rows, n, r, scale, 1)
+        _expand(y, inner, step, matrices + 4 * s * stride, r, n, scale, starts[s], starts[s + 1])
+
+
+@njit(**_OPTIONS)
+def _expand(y: int, inner: int, step: int, matrix: int, r: int, n: int, scale: float, begin: int, end: int) -> None:
+    for i in range(begin, end, ROWS):  # row after row, as they lie in memory
+        rows = min(ROWS, end - i)
+        multiply(y + 4 * i * n, n, inner + 4 * i * step, step, 1, matrix, n, rows, n, r, scale, 1)
 
 
 @njit(**_OPTIONS)
@@ -124,16 +129,13 @@ def changed(
     s = first
     for i in range(starts[first], starts[last], BLOCK):
         end = min(i + BLOCK, starts[last])
-        product(y, x, panels, terms, n, add, i, end)
+        block(y, x, panels, terms, n, add, i, end - i, int(i == starts[first]))
         begin = i
         while begin < end:
             while starts[s + 1] <= begin:
                 s += 1
             upto = min(end, starts[s + 1])
-            for t in range(begin, upto, ROWS):
-                rows = min(ROWS, upto - t)
-                own = matrices + 4 * s * stride
-                multiply(y + 4 * t * n, n, inner + 4 * t * step, step, 1, own, n, rows, n, r, scale, 1)
+            _expand(y, inner, step, matrices + 4 * s * stride, r, n, scale, begin, upto)
             begin = upto
 
 

@@ -223,10 +223,15 @@ def product(y: int, x: int, panels: int, terms: int, columns: int, add: int, fir
         last: row.
     """
     for i in range(first, last, BLOCK):
-        rows, hurry = min(BLOCK, last - i), int(i == first)  # for the rows after them the matrix is near
-        for j in range(0, columns, PANEL):
-            to, panel, wide = y + 4 * (i * columns + j), panels + 4 * j * terms, min(PANEL, columns - j)
-            for t in range(0, terms, _TERMS):
-                left, right = x + 4 * (i * terms + t), panel + 4 * t * PANEL
-                few, adds = min(_TERMS, terms - t), 1 if t else add
-                multiply(to, columns, left, terms, 1, right, PANEL, rows, wide, few, np.float32(1), adds, hurry)
+        block(y, x, panels, terms, columns, add, i, min(BLOCK, last - i), int(i == first))
+
+
+@njit(**OPTIONS)
+def block(y: int, x: int, panels: int, terms: int, columns: int, add: int, i: int, rows: int, hurry: int) -> None:
+    """As `product`, for at most BLOCK rows from i on; with `hurry` where the matrix is not yet in the cache."""
+    for j in range(0, columns, PANEL):
+        to, panel, wide = y + 4 * (i * columns + j), panels + 4 * j * terms, min(PANEL, columns - j)
+        for t in range(0, terms, _TERMS):
+            left, right = x + 4 * (i * terms + t), panel + 4 * t * PANEL
+            few, adds = min(_TERMS, terms - t), 1 if t else add
+            multiply(to, columns, left, terms, 1, right, PANEL, rows, wide, few, np.float32(1), adds, hurry)
