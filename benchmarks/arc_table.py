@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from whet.tasks.arc import TaskResult, load_set, read_results, score, wilson
+from whet.tasks.arc import TaskResult, as_grid, attempts, load_set, read_results, score, wilson
 
 
 def main() -> None:
@@ -50,6 +50,11 @@ def tables(args: argparse.Namespace) -> None:
         low, high = one["interval"]
         share = f"{100 * len(one['solved']) / one['tasks']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
         print(f"| {one['asked']} | {one['tasks']} | {len(one['solved'])} | {share} | {one['seconds']} |")
+    for one in rows:
+        for way, alone in one["alone"].items():
+            print(
+                f"{one['asked']}: the best two by {way} are right in {len(alone['solved'])} of {alone['tasks']} tasks"
+            )
     if args.json is not None:
         args.json.write_text(json.dumps({"set": args.set, "runs": rows}, indent=1) + "\n", encoding="utf-8")
 
@@ -66,7 +71,19 @@ def row(source: str, run: Path, wanted: set[str] | None) -> dict[str, Any]:
         "solved": solved,
         "interval": wilson(len(solved), len(results)),
         "seconds": round(mean(taken), 1),
+        "alone": {way: _alone(source, results, way == "net") for way in ("programs", "net")},
     }
+
+
+def _alone(source: str, results: dict[str, TaskResult], net: bool) -> dict[str, Any]:
+    """What the best candidates of one way would have solved, and how many tasks have some. The net's have views."""
+    found = {}
+    for i, one in results.items():
+        best = [c["outputs"] for c in one.info.get("candidates", []) if bool(c["views"]) == net][:2]
+        if best:
+            tried = tuple(attempts(*map(as_grid, grids)) for grids in zip(*best, strict=True))
+            found[i] = TaskResult(i, tried)
+    return {"tasks": len(found), "solved": _solved(source, found)}
 
 
 def _solved(source: str, results: dict[str, TaskResult]) -> list[str]:
