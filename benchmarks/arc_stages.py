@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=Practice.lr)
     parser.add_argument("--episodes", type=int, default=Practice.episodes)
     parser.add_argument("--left-out", type=int, default=Practice.left_out)
+    parser.add_argument("--no-views", dest="views", action="store_false", help="practise on demonstrations as they are")
+    parser.add_argument("--no-context", dest="context", action="store_false", help="practise on each pair alone")
     parser.add_argument("--net", type=Path, default=ARC_NET)
     parser.add_argument("--at", type=float, nargs="*", default=[10.0, 60.0])
     parser.add_argument("--out", type=Path, required=True)
@@ -50,7 +52,8 @@ def main() -> None:
     tasks = tasks[:: args.every]
     refuse_leak(trained_on(args.net), {task.id for task in tasks})
     net = load_grid_net(args.net)
-    practice = Practice(lr=args.lr, episodes=args.episodes, left_out=args.left_out)
+    given = {name: getattr(args, name) for name in ("lr", "episodes", "left_out", "views", "context")}
+    practice = Practice(**given)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     done = {line["id"]: line["stages"] for line in map(json.loads, args.out.open())} if args.out.exists() else {}
     for task in tasks:

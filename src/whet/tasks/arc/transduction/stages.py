@@ -62,4 +62,4 @@ def stages(net: GridNet, task: ArcTask, practice: Practice, views: int, meter: M
         net, steps = practised(net, task, longer, Meter(meter.left() - reading, meter.clock))
         step = (meter.clock() - start) / max(1, steps)
         done, stage = done + steps, stage + 1
-        yield Stage(done, read(net, task, seen_as), meter.clock() - begin)
+        yield Stage(done, read(net, task, seen_as, context=practice.context), meter.clock() - begin)
