@@ -52,8 +52,9 @@ def main() -> None:
     tasks = tasks[:: args.every]
     refuse_leak(trained_on(args.net), {task.id for task in tasks})
     net = load_grid_net(args.net)
-    given = {name: getattr(args, name) for name in ("lr", "episodes", "left_out", "views", "context")}
-    practice = Practice(**given)
+    practice = Practice(
+        lr=args.lr, episodes=args.episodes, left_out=args.left_out, views=args.views, context=args.context
+    )
     args.out.parent.mkdir(parents=True, exist_ok=True)
     done = {line["id"]: line["stages"] for line in map(json.loads, args.out.open())} if args.out.exists() else {}
     for task in tasks:

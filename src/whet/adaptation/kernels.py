@@ -105,9 +105,9 @@ class LowRankLinears(Function):
         ]
         dx = None
         if ctx.needs_input_grad[0]:
-            last = Change(routing, routing.side_by_side(d_inners), a, scale)
-            for left, (layer, rows) in enumerate(zip(layers, d_rows, strict=True), start=1 - len(layers)):
-                change = None if left else last
+            changes: list[Change | None] = [None] * len(layers)
+            changes[-1] = Change(routing, routing.side_by_side(d_inners), a, scale)
+            for layer, rows, change in zip(layers, d_rows, changes, strict=True):
                 dx = frozen_product(rows, layer.weight, back=True, add=dx, precision=ctx.precision, change=change)
         d_as = [
             _outer(layer.a, d_inner, x.flatten(0, -2), scale, routing)

@@ -30,7 +30,7 @@ _AVAILABLE = torch.backends.mkldnn.is_available() and all(
 
 
 def _prefers_tiles() -> bool:
-    """Whether our own products in float32 are faster than oneDNN's: measured on processors by Intel and by AMD."""
+    """Whether our own products in float32 are faster than oneDNN's; known of processors by Intel, not of others."""
     capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return numba_is_there() and str(capabilities.get("cpu_name", "")).startswith("Intel")
 

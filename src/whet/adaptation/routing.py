@@ -150,7 +150,7 @@ class Routing:
 
     @cached_property
     def products(self) -> SlotProducts:
-        """Compiled ones."""
+        """The products of these rows as machine code, for what `compiles`."""
         from whet.adaptation.slot_products import SlotProducts
 
         return SlotProducts(self.rows)
