@@ -3,7 +3,7 @@
     python benchmarks/arc_stages.py --folder mini-arc/MiniARC --seconds 60 --out runs/stages.jsonl
 
 Each stage of a task is written down with its time, so that one run shows every shorter limit too. Tasks are solved with
-two attempts, the vote by product. The run goes on where it was stopped.
+two attempts, by each vote. The run goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from pathlib import Path
 
 import torch
 from arc_pretrain import held_out
-from arc_transduction import lists
+from arc_transduction import solved_by, votes_of
 
 from whet.models.grid_net import load_grid_net
 from whet.programs.limits import Meter
-from whet.tasks.arc import as_grid, attempts, load_set, refuse_leak, score, wilson
+from whet.tasks.arc import load_set, refuse_leak, wilson
 from whet.tasks.arc.net_file import trained_on
 from whet.tasks.arc.transduction.practice import Practice
 from whet.tasks.arc.transduction.stages import stages
-from whet.tasks.arc.transduction.voting import product
 from whet.tasks.arc.ways import ARC_NET
 
 
@@ -61,20 +60,22 @@ def main() -> None:
         if task.id not in done:
             meter = Meter(args.seconds, time.process_time)
             done[task.id] = [
-                {"steps": one.steps, "seconds": one.seconds, "attempts": [lists(product(r)[:2]) for r in one.readings]}
+                {"steps": one.steps, "seconds": one.seconds, "votes": votes_of(one.readings)}
                 for one in stages(net, task, practice, 16, meter)
             ]
             with args.out.open("a") as file:
                 print(json.dumps({"id": task.id, "stages": done[task.id]}), file=file, flush=True)
     for limit in (0.0, *args.at):
-        chosen = {}
+        last = {}
         for task in tasks:
-            there = [one for one in done[task.id] if one["seconds"] <= limit] or done[task.id][:1]
-            tried = [tuple(map(as_grid, both)) for both in there[-1]["attempts"]]
-            chosen[task.id] = tuple(attempts(*both) for both in tried)
-        solved = sum(one.solved for one in score(chosen, source).tasks if one.id in chosen)
-        low, high = wilson(solved, len(tasks))
-        print(f"{limit:g} s: {solved} of {len(tasks)} ({100 * low:.1f} to {100 * high:.1f} %)", flush=True)
+            in_time = [one for one in done[task.id] if one["seconds"] <= limit] or done[task.id][:1]
+            last[task.id] = in_time[-1]["votes"]
+        shown = []
+        for vote in next(iter(last.values())):
+            solved = solved_by({i: votes[vote] for i, votes in last.items()}, source)
+            low, high = wilson(solved, len(tasks))
+            shown.append(f"{vote} {solved} ({100 * low:.1f}-{100 * high:.1f} %)")
+        print(f"{limit:g} s, of {len(tasks)}: {', '.join(shown)}", flush=True)
 
 
 if __name__ == "__main__":

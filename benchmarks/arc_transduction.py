@@ -24,6 +24,7 @@ from whet.adaptation.bank import AdapterBank
 from whet.adaptation.forms.lora import LoraConfig
 from whet.models.grid_net import GridNet, load_grid_net
 from whet.tasks.arc import ArcTask, as_grid, load_set, refuse_leak, score, wilson
+from whet.tasks.arc.grids import distinct
 from whet.tasks.arc.net_file import trained_on
 from whet.tasks.arc.transduction.looks import looks
 from whet.tasks.arc.transduction.practice import Practice, practise_slots, practised
@@ -88,26 +89,35 @@ def run(name: str, solver: Solver, net: GridNet, tasks: Sequence[ArcTask], at_on
         spent = (time.process_time() - began) / len(part)
         with path.open("a") as file:
             for task, readings in zip(part, found, strict=True):
-                votes = {vote: [lists(choose(r)) for r in readings] for vote, choose in VOTES.items()}
-                votes["one view"] = [lists(r.answers[:1]) for r in readings]
-                votes["any view"] = [lists({g.tobytes(): g for g in r.answers}.values()) for r in readings]
-                line = {"id": task.id, "cpu_s": spent, "votes": votes}
+                line = {"id": task.id, "cpu_s": spent, "votes": votes_of(readings)}
                 print(json.dumps(line), file=file, flush=True)
                 done[task.id] = line
     return [done[task.id] for task in tasks]
+
+
+def votes_of(readings: Readings) -> dict[str, Any]:
+    """The attempts of every vote at each test input, of a single view, and the answers of all views."""
+    votes = {vote: [lists(choose(r)) for r in readings] for vote, choose in VOTES.items()}
+    votes["one view"] = [lists(r.answers[:1]) for r in readings]
+    votes["any view"] = [lists(distinct(r.answers)) for r in readings]
+    return votes
 
 
 def lists(grids: Any) -> list[Any]:
     return [grid.tolist() for grid in grids]
 
 
+def solved_by(answers: dict[str, Any], source: str) -> int:
+    """How many tasks these attempts solve."""
+    made = {i: tuple(tuple(map(as_grid, tried)) for tried in tests) for i, tests in answers.items()}
+    return sum(task.solved for task in score(made, source).tasks if task.id in made)
+
+
 def report(name: str, lines: Sequence[Any], source: str) -> dict[str, Any]:
     """Tasks solved by each vote, with Wilson's intervals at 95 %."""
     row: dict[str, Any] = {"stage": name, "tasks": len(lines), "cpu_s": sum(x["cpu_s"] for x in lines) / len(lines)}
     for vote in lines[0]["votes"]:
-        answers = {x["id"]: tuple(tuple(map(as_grid, tried)) for tried in x["votes"][vote]) for x in lines}
-        judged = [task for task in score(answers, source).tasks if task.id in answers]
-        solved = sum(task.solved for task in judged)
+        solved = solved_by({x["id"]: x["votes"][vote] for x in lines}, source)
         low, high = wilson(solved, len(lines))
         row[vote] = {"solved": solved, "low": low, "high": high}
     shown = ", ".join(

@@ -35,7 +35,7 @@ def _prefers_tiles() -> bool:
     return numba_is_there() and str(capabilities.get("cpu_name", "")).startswith("Intel")
 
 
-_TILES = _prefers_tiles()
+_TILES = numba_is_there()
 _WORK_A_THREAD = 2**22
 """Multiplications; for fewer a second thread costs more than it saves."""
 
