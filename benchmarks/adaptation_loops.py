@@ -67,7 +67,13 @@ class Bank:
         self.model = model
         self.config = TrainConfig(lr=RATE, precision=precision)
         self.bank = AdapterBank(model.module, LoraConfig(RANK, ALPHA, layers=layers), slots=slots)
-        self.prefixes = Prefixes(model, self.bank.bound.first_block) if layers else None
+        self.prefixes: Prefixes | None = None
+        if layers:
+            self.forget()
+
+    def forget(self) -> None:
+        """Keep nothing of what the blocks before the adapters compute."""
+        self.prefixes = Prefixes(self.model, self.bank.bound.first_block)
 
     def __call__(self, queries: Queries) -> list[float]:
         """Train an adapter for each query, one step an item; the last losses in bits."""
@@ -125,10 +131,16 @@ class PeftReset:
 
 
 class PeftFresh:
-    """PEFT with a new wrap and a new optimiser a query, which is what its documentation shows."""
+    """PEFT with a new wrap and a new optimiser a query, which is what its documentation shows.
 
-    def __init__(self, model: LanguageModel) -> None:
+    Args:
+        model: the frozen model.
+        precision: bfloat16 is torch's autocast.
+    """
+
+    def __init__(self, model: LanguageModel, precision: str = "float32") -> None:
         self.model = model
+        self.low = precision == "bfloat16"
 
     def __call__(self, queries: Queries) -> list[float]:
         """Train an adapter for each query, one step an item; the last losses in bits."""
@@ -136,7 +148,9 @@ class PeftFresh:
         for number, query in enumerate(queries):
             torch.manual_seed(number)
             module = wrap(self.model, "all-linear")
-            losses.append(steps(module, torch.optim.Adam(list(learnt(module).values()), lr=RATE, fused=True), query))
+            optimiser = torch.optim.Adam(list(learnt(module).values()), lr=RATE, fused=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+                losses.append(steps(module, optimiser, query))
             module.unload()
             self.model.module.requires_grad_(False)
         return losses

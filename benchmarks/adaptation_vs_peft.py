@@ -7,15 +7,16 @@
 One thread. Each query has four items of random tokens, one gradient step each; LoRA of rank 8 on all linear layers but
 the output matrix, Adam, the same first weights. Contestants, in turns within each round:
 
-- `bank`: `Trainer` on an `AdapterBank` with a slot a query, resets included.
+- `bank`: `Trainer` on an `AdapterBank` with a slot a query, resets included. As PEFT's adapter, the bank is there and
+  was used once before.
 - `last quarter`: the same with `LoraConfig(layers=0.25)`, what the blocks before compute being kept from a round before
   the first; `cold`: computed as part of it.
 - `PEFT reset`: one adapter and one fused Adam, set back in place before each query, no Trainer, the model's own loss;
   with all layers, and with the same last ones.
-- `…, bfloat16`: products with frozen matrices in bfloat16, by `TrainConfig(precision="bfloat16")`; PEFT's by torch's
-  autocast. Only on a processor that is faster with them.
 - `PEFT fresh`: `get_peft_model` and a new Adam a query. Of more than four queries PEFT does the first four, whose time
   is multiplied: it takes them one by one.
+- `…, bfloat16`: products with frozen matrices in bfloat16, by `TrainConfig(precision="bfloat16")`; PEFT's by torch's
+  autocast. Only on a processor that is faster with them.
 
 Times are medians over the rounds, ratios medians of each round's ratio of processor time. The floor is the arithmetic
 (`Work`) at the rate of matrix products in float32 measured in the same round. Memory is the largest resident size of a
@@ -39,7 +40,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adaptation_loops import Queries, Work
+    from adaptation_loops import Bank, Queries, Work
 
     from whet.models import LanguageModel
 
@@ -49,7 +50,7 @@ MODELS = ("3M", "15M")
 BANK, LAST, COLD = "bank", "last quarter", "last quarter, cold"
 RESET, RESET_LAST, FRESH = "PEFT reset", "PEFT reset, last quarter", "PEFT fresh"
 LOW = "bfloat16"
-BANK_LOW, LAST_LOW, RESET_LOW = f"{BANK}, {LOW}", f"{LAST}, {LOW}", f"{RESET}, {LOW}"
+BANK_LOW, LAST_LOW, RESET_LOW, FRESH_LOW = (f"{name}, {LOW}" for name in (BANK, LAST, RESET, FRESH))
 
 
 def data(queries: int, tokens: str, seed: int) -> Queries:
@@ -74,51 +75,57 @@ def times(model: LanguageModel, queries: int, tokens: str, options: argparse.Nam
 
     given = data(queries, tokens, options.seed)
     few, share = given[:SAMPLE], min(SAMPLE, queries) / queries
-    rounds = []
-    one_round(model, given[:1], few[:1], 1)  # loads what is loaded once
+    ours, rounds = banks(model, given), []
+    peft_round(model, few[:1], 1)  # loads what is loaded once
     for _ in range(options.rounds):
         rates = {"rate": Work(model).rate(), "rate_low": Work(model).rate(LOW)}
-        rounds.append({**rates, **one_round(model, given, few, share)})
+        rounds.append({**rates, **whet_round(ours, given), **peft_round(model, few, share)})
     return {"queries": queries, "tokens": tokens, **summary(rounds, Work(model), given)}
 
 
-def one_round(model: LanguageModel, given: Queries, few: Queries, share: float) -> dict[str, Any]:
-    """All contestants in turn."""
-    from adaptation_loops import PeftFresh
-
-    row = whet_round(model, given) | peft_round(model, few, share)
-    return {**row, FRESH: measure(lambda: PeftFresh(model)(few), share)}
-
-
-def whet_round(model: LanguageModel, given: Queries) -> dict[str, Any]:
-    """The bank with all layers, and with the last ones before and after it has computed the others."""
+def banks(model: LanguageModel, given: Queries) -> dict[str, Bank]:
+    """With all layers and with the last ones, in each precision; used once."""
     from adaptation_loops import Bank
 
+    found = {BANK: Bank(model, len(given)), LAST: Bank(model, len(given), QUARTER)}
+    if low_too():
+        found[BANK_LOW] = Bank(model, len(given), precision=LOW)
+        found[LAST_LOW] = Bank(model, len(given), QUARTER, LOW)
+    for bank in found.values():
+        bank(given)
+    return found
+
+
+def low_too() -> bool:
+    """Whether this processor is faster in bfloat16."""
     from whet.models.precision import computes_in_bfloat16
 
-    last = Bank(model, len(given), QUARTER)
-    contestants = {BANK: Bank(model, len(given)), COLD: last, LAST: last}
-    if computes_in_bfloat16():
-        low = Bank(model, len(given), QUARTER, LOW)
-        low(given)  # computes the blocks before
-        contestants |= {BANK_LOW: Bank(model, len(given), precision=LOW), LAST_LOW: low}
-    return {name: measure(lambda run=run: run(given)) for name, run in contestants.items()}  # type: ignore[misc]
+    return computes_in_bfloat16()
+
+
+def whet_round(ours: dict[str, Bank], given: Queries) -> dict[str, Any]:
+    """The banks; that of the last layers also while it computes the others."""
+    row = {name: measure(lambda bank=bank: bank(given)) for name, bank in ours.items()}  # type: ignore[misc]
+    ours[LAST].forget()
+    return row | {COLD: measure(lambda: ours[LAST](given))}
 
 
 def peft_round(model: LanguageModel, few: Queries, share: float) -> dict[str, Any]:
-    """PEFT reset in place, with all layers and with the last ones."""
-    from adaptation_loops import PeftReset
+    """PEFT reset in place, with all layers and with the last ones, and wrapped anew for each query."""
+    from adaptation_loops import PeftFresh, PeftReset
 
-    from whet.models.precision import computes_in_bfloat16
-
-    row, contestants = {}, [(RESET, None, "float32"), (RESET_LAST, QUARTER, "float32")]
-    if computes_in_bfloat16():
-        contestants.append((RESET_LOW, None, LOW))
+    row, contestants = {}, [(RESET, None, "float32"), (RESET_LAST, QUARTER, "float32"), (RESET_LOW, None, LOW)]
     for name, layers, precision in contestants:
+        if precision == LOW and not low_too():
+            continue
         run = PeftReset(model, layers, precision)
         run.prepare(len(few))
+        run(few[:1])
         row[name] = measure(lambda run=run: run(few), share)  # type: ignore[misc]
         run.close()
+    row[FRESH] = measure(lambda: PeftFresh(model)(few), share)
+    if low_too():
+        row[FRESH_LOW] = measure(lambda: PeftFresh(model, LOW)(few), share)
     return row
 
 
@@ -224,22 +231,35 @@ def tables(report: dict[str, Any]) -> list[str]:
     if low_rows:
         found += [
             "",
-            "| model | queries | tokens | rate, times | PEFT, ms | bank, ms | bank, times | floors "
-            "| last quarter, times | floors | losses |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
+            "| model | queries | tokens | rate, times | PEFT reset, ms | PEFT fresh, ms | bank, ms | bank, times "
+            "| floors | last quarter, times | floors | losses |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
         ]
     for row in low_rows:
-        bank, last, reset, low = (row["contestants"][name] for name in (BANK_LOW, LAST_LOW, RESET, RESET_LOW))
-        share = min(1.0, low["cpu_ms"] / reset["cpu_ms"])  # against PEFT in whichever precision is faster for it
+        found_of = row["contestants"]
+        bank, last, low, fresh = (found_of[name] for name in (BANK_LOW, LAST_LOW, RESET_LOW, FRESH_LOW))
+        # against PEFT in whichever precision is faster for it
+        reset_share, fresh_share = (
+            min(1.0, found_of[lower]["cpu_ms"] / found_of[name]["cpu_ms"])
+            for name, lower in ((RESET, RESET_LOW), (FRESH, FRESH_LOW))
+        )
         found.append(
             f"| {row['model']} | {row['queries']} | {row['tokens']} | {row['gflops_low'] / row['gflops']:.1f} "
-            f"| {low['cpu_ms']:,.0f} | {bank['cpu_ms']:,.0f} "
-            f"| **{share * bank['reset_over']:.2f}** / {bank['fresh_over']:.1f} | {bank['floors']:.2f} "
-            f"| **{share * last['reset_over']:.1f}** / {last['fresh_over']:.1f} | {last['floors']:.2f} "
+            f"| {low['cpu_ms']:,.0f} | {fresh['cpu_ms']:,.0f} | {bank['cpu_ms']:,.0f} "
+            f"| **{reset_share * bank['reset_over']:.2f}** / {fresh_share * bank['fresh_over']:.1f} "
+            f"| {bank['floors']:.2f} "
+            f"| **{reset_share * last['reset_over']:.1f}** / {fresh_share * last['fresh_over']:.1f} "
+            f"| {last['floors']:.2f} "
             f"| {bank['loss_difference']:.3f} |"
         )
-    found += ["", "| model | queries | tokens | bank, MB an adapter | PEFT, MB | share |", "|---|---|---|---|---|---|"]
-    for row in report["memory"]:
+    memory_rows = report.get("memory", [])
+    if memory_rows:
+        found += [
+            "",
+            "| model | queries | tokens | bank, MB an adapter | PEFT, MB | share |",
+            "|---|---|---|---|---|---|",
+        ]
+    for row in memory_rows:
         found.append(
             f"| {row['model']} | {row['queries']} | {row['tokens']} | {row[BANK]:.1f} | {row[RESET]:.1f} "
             f"| {row[BANK] / row[RESET]:.2f} |"

@@ -19,7 +19,8 @@ from numba import carray, njit
 from numpy.typing import NDArray
 
 from whet.models.compiled import floats
-from whet.models.tiles import BLOCK, ROWS, block, multiply
+from whet.models.panels import BLOCK, block, room_of
+from whet.models.tiles import ROWS, multiply
 
 Places = NDArray[np.int64]
 TOGETHER = 4
@@ -115,6 +116,7 @@ def changed(
     terms: int,
     n: int,
     add: int,
+    low: int,
     inner: int,
     step: int,
     matrices: int,
@@ -125,11 +127,11 @@ def changed(
     first: int,
     last: int,
 ) -> None:
-    """`tiles.product` and then `expand`, some rows at a time: so what is changed is still in the cache."""
-    s = first
+    """`panels.product` and then `expand`, some rows at a time: so what is changed is still in the cache."""
+    s, room = first, room_of(terms, low)
     for i in range(starts[first], starts[last], BLOCK):
         end = min(i + BLOCK, starts[last])
-        block(y, x, panels, terms, n, add, i, end - i, int(i == starts[first]))
+        block(y, x, panels, terms, n, add, low, room.ctypes.data, i, end - i, int(i == starts[first]))
         begin = i
         while begin < end:
             while starts[s + 1] <= begin:

@@ -2,8 +2,8 @@
 
 A matrix that never changes can be kept a second time in the order in which the processor reads it in a product, once
 for the way forward and once for the way back. That is faster than what torch takes for plain products, most of all for
-few rows, where the product would otherwise wait for the matrix. The order is oneDNN's own; on Intel's processors
-`whet.models.tiles` is faster, if numba is installed.
+few rows, where the product would otherwise wait for the matrix. The order is that of `whet.models.panels` where that is
+known to be faster and numba is installed, else oneDNN's own.
 
 Where that is wanted, the factors are rounded to bfloat16 first (see `whet.models.precision`).
 """
@@ -29,13 +29,16 @@ _AVAILABLE = torch.backends.mkldnn.is_available() and all(
 )
 
 
-def _prefers_tiles() -> bool:
-    """Whether our own products in float32 are faster than oneDNN's; known of processors by Intel, not of others."""
-    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return numba_is_there() and str(capabilities.get("cpu_name", "")).startswith("Intel")
+def _in_tiles() -> frozenset[torch.dtype]:
+    """In which precisions our own products are faster than oneDNN's, as far as is known."""
+    there: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    if not numba_is_there() or not (there.get("avx512_f") or str(there.get("cpu_name", "")).startswith("Intel")):
+        return frozenset()
+    pairs = there.get("avx512_bf16") and not there.get("amx_bf16")
+    return frozenset((torch.float32, torch.bfloat16) if pairs else (torch.float32,))
 
 
-_TILES = numba_is_there()
+_TILES = _in_tiles()
 _WORK_A_THREAD = 2**22
 """Multiplications; for fewer a second thread costs more than it saves."""
 
@@ -49,27 +52,19 @@ class Change(NamedTuple):
     scale: float
 
 
-def _tiled(x: Tensor, panels: Tensor, y: Tensor, adds: bool, change: Change | None) -> Tensor:
-    """`x (n, in)` times the matrix of these panels, written to or added to `y (n, out)`; changed if that is wanted."""
-    from whet.models import tiles
+def _tiled(x: Tensor, matrix: Tensor, y: Tensor, adds: bool, change: Change | None) -> Tensor:
+    """`x (n, in)` times a matrix in panels, written to or added to `y (n, out)`; changed if that is wanted."""
+    from whet.models import panels
 
-    x, terms, columns = x.contiguous(), x.shape[1], y.shape[1]
-    given = y.data_ptr(), x.data_ptr(), panels.data_ptr(), terms, columns, int(adds)
+    x, terms, columns = x.to(y.dtype).contiguous(), x.shape[1], y.shape[1]
+    low = int(matrix.dtype == torch.bfloat16)
+    given = y.data_ptr(), x.data_ptr(), matrix.data_ptr(), terms, columns, int(adds), low
     if change is not None and change.routing.compiles(change.matrices):
         return change.routing.products.changed(y, given, *change[1:])
     threads = min(torch.get_num_threads(), 1 + x.numel() * columns // _WORK_A_THREAD, len(x))
     rows = -(-len(x) // threads)
-    in_threads(tiles.product, given, [(first, min(first + rows, len(x))) for first in range(0, len(x), rows)])
+    in_threads(panels.product, given, [(first, min(first + rows, len(x))) for first in range(0, len(x), rows)])
     return y if change is None else change.routing.expand(y, *change[1:])
-
-
-def _in_panels(matrix: Tensor) -> Tensor:
-    """`matrix (in, out)` as `whet.models.tiles.product` reads it."""
-    from whet.models.tiles import PANEL
-
-    terms, columns = matrix.shape
-    whole = torch.nn.functional.pad(matrix, (0, -columns % PANEL))
-    return whole.view(terms, -1, PANEL).transpose(0, 1).contiguous()
 
 
 class Packed:
@@ -95,8 +90,10 @@ class Packed:
             if self.bytes + matrix.numel() * precision.itemsize > self.limit_bytes:
                 return None
             turned = matrix.detach().T if back else matrix.detach()
-            if _tiles(precision):
-                packs[way] = _in_panels(turned.T)
+            if _tiles(matrix, back, precision):
+                from whet.models.panels import in_panels
+
+                packs[way] = in_panels(turned.T, precision)
             else:
                 packs[way] = torch.ops.mkldnn._reorder_linear_weight(turned.to(precision), None)
         found: Tensor = packs[way]
@@ -109,9 +106,14 @@ class Packed:
         return sum(matrix.numel() * precision.itemsize for matrix, precision in kept)
 
 
-def _tiles(precision: torch.dtype) -> bool:
-    """Whether such products are made by `whet.models.tiles`."""
-    return _TILES and precision == torch.float32
+def _tiles(matrix: Tensor, back: bool, precision: torch.dtype) -> bool:
+    """Whether such products are made by `whet.models.panels`."""
+    if precision not in _TILES:
+        return False
+    from whet.models.panels import fits
+
+    columns, terms = reversed(matrix.shape) if back else matrix.shape
+    return fits(terms, columns, precision)
 
 
 _packed = Packed(_LIMIT_BYTES)
@@ -140,34 +142,36 @@ def frozen_product(
         precision: of the factors, where `rounded` rounds to it; the result has the precision of the matrix.
         change: what else is added to each row, while it is in the processor's cache if that can be.
     """
-    read = rounded(x, matrix, precision)
-    packed = _packed.get(matrix, back, read.dtype) if _packs(x, matrix) else None
-    if packed is not None and _tiles(read.dtype):
-        return _tiled(read, packed, *_begun(x, matrix.shape[int(back)], bias, add), change)
+    packs = _packs(x, matrix)
+    kept = precision if packs and precision == torch.bfloat16 else torch.float32
+    packed = _packed.get(matrix, back, kept) if packs else None
+    if packed is not None and _tiles(matrix, back, kept):
+        return _tiled(x, packed, *_begun(x, matrix, back, bias, add), change)
     found: Tensor
     if packed is None:
         found = linear(x.to(matrix.dtype), matrix.T if back else matrix, bias)
-    elif read.dtype == matrix.dtype and add is not None:
-        found, add = torch.ops.mkldnn._linear_pointwise.binary(read, add, packed, bias, "add"), None
+    elif kept == matrix.dtype and add is not None:
+        found, add = torch.ops.mkldnn._linear_pointwise.binary(x, add, packed, bias, "add"), None
     else:
-        bias = None if bias is None else bias.to(read.dtype)
-        found = torch.ops.mkldnn._linear_pointwise(read, packed, bias, "none", [], "")
+        bias = None if bias is None else bias.to(kept)
+        found = torch.ops.mkldnn._linear_pointwise(x.to(kept), packed, bias, "none", [], "")
     found = found.to(matrix.dtype) if add is None else add.add_(found)
     return found if change is None else change.routing.expand(found, *change[1:])
 
 
-def _begun(x: Tensor, columns: int, bias: Tensor | None, add: Tensor | None) -> tuple[Tensor, bool]:
+def _begun(x: Tensor, matrix: Tensor, back: bool, bias: Tensor | None, add: Tensor | None) -> tuple[Tensor, bool]:
     """Where the products of `x (n, in)` go, and whether they are added to what is there."""
     if add is not None:
         add = add.contiguous()
         return (add if bias is None else add.add_(bias)), True
-    y = x.new_empty(len(x), columns)
+    y = matrix.new_empty(len(x), matrix.shape[int(back)])
     return (y if bias is None else y.copy_(bias)), bias is not None
 
 
 def rounded(x: Tensor, matrix: Tensor, precision: torch.dtype) -> Tensor:
-    """`x` in this precision where it is to be multiplied with a float32 matrix on a processor."""
-    return x.to(precision) if precision == torch.bfloat16 and _packs(x, matrix) else x
+    """`x` in this precision where the product with this matrix would otherwise round a copy of it."""
+    low = precision == torch.bfloat16 and _packs(x, matrix) and not _tiles(matrix, False, precision)
+    return x.to(precision) if low else x
 
 
 def _packs(x: Tensor, matrix: Tensor) -> bool:

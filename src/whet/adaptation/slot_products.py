@@ -48,7 +48,7 @@ class SlotProducts:
         return y
 
     def changed(self, y: Tensor, product: tuple[int, ...], inner: Tensor, matrices: Tensor, scale: float) -> Tensor:
-        """`y (rows, n)`, overwritten by a product, the first arguments of `tiles.product`, and then as by `expand`."""
+        """`y (rows, n)`, overwritten by a product, the first arguments of `panels.product`, and then as by `expand`."""
         _, r, _ = matrices.shape
         matrices = _readable(matrices)
         given = *product, inner.data_ptr(), inner.stride(0), matrices.data_ptr(), matrices.stride(0), r, float(scale)

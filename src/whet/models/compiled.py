@@ -68,6 +68,17 @@ def floats(_: Any, address: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
+def words(_: Any, address: Any) -> Any:  # noqa: ARG001
+    """The same as int32, such as the bits of numbers."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        widen(builder)
+        return builder.inttoptr(arguments[0], ir.IntType(32).as_pointer())
+
+    return types.CPointer(types.int32)(types.int64), generate
+
+
+@intrinsic
 def integers(_: Any, address: Any) -> Any:  # noqa: ARG001
     """The same of int64 numbers."""
 

@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 
 from whet.models.compiled import OPTIONS, floats, widen
 
+llvmlite.binding.initialize_native_asmparser()  # it reads what LLVM has no name for
 _FLOAT, _PLACE = ir.FloatType(), ir.IntType(64)
 
 
@@ -32,13 +33,19 @@ ROWS = 4 if WIDTH == 8 else 8
 """Rows of a whole tile."""
 PANEL = 2 * WIDTH
 """Columns of a whole tile."""
-BLOCK, _TERMS = 64, 256  # rows and terms of `product` that are read again while they are in the nearest cache
+PAIRS = bool(llvmlite.binding.get_host_cpu_features().get("avx512bf16"))
+"""Whether the processor multiplies pairs of bfloat16."""
 
 
-def _tile(rows: int, registers: int, *, hurries: bool = False) -> Any:
+def tile(rows: int, registers: int, *, hurries: bool = False, pairs: bool = False) -> Any:
     """A function that makes one tile: `c (rows, registers · WIDTH)`, see `multiply`.
 
-    One that hurries calls for as much of `b` as it reads, from the end of that on, so that it is there in time.
+    Args:
+        rows: of the tile.
+        registers: beside each other.
+        hurries: whether it calls for as much of `b` as it reads, from the end of that on, so that it is there in time.
+        pairs: whether each term is a pair of numbers of bfloat16, in `a` and `b` in the place of a float32, both of
+            whose products are added. Not to be called where not `PAIRS`.
     """
     vector = ir.VectorType(_FLOAT, WIDTH)
     undefined, lanes = ir.Constant(vector, ir.Undefined), ir.VectorType(ir.IntType(32), WIDTH)
@@ -49,6 +56,8 @@ def _tile(rows: int, registers: int, *, hurries: bool = False) -> Any:
         c, a, b = (builder.inttoptr(address, _FLOAT.as_pointer()) for address in (c, a, b))
         fused = ir.FunctionType(vector, [vector] * 3)
         fma = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{WIDTH}f32")
+        of_pairs = ir.InlineAsm(fused, "vdpbf16ps $2, $1, $0", "=v,v,v,0")
+        more = of_pairs if pairs and PAIRS else fma
 
         byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
         call = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
@@ -76,7 +85,7 @@ def _tile(rows: int, registers: int, *, hurries: bool = False) -> Any:
                 place = builder.add(left, builder.mul(a_row, _PLACE(i)))
                 number = everywhere(builder.load(builder.gep(a, [place])))
                 for j in range(registers):
-                    found = builder.call(fma, [number, rights[j], builder.load(sums[i, j])])
+                    found = builder.call(more, [number, rights[j], builder.load(sums[i, j])])
                     builder.store(found, sums[i, j])
         factors = everywhere(factor)
         adds = builder.icmp_signed("!=", add, _PLACE(0))
@@ -91,7 +100,7 @@ def _tile(rows: int, registers: int, *, hurries: bool = False) -> Any:
         return _context.get_dummy_value()
 
     @intrinsic
-    def tile(
+    def make(
         _: Any,
         c: Any,  # noqa: ARG001 - numba asks for the names
         c_row: Any,  # noqa: ARG001
@@ -106,12 +115,12 @@ def _tile(rows: int, registers: int, *, hurries: bool = False) -> Any:
     ) -> Any:
         return types.void(*[types.int64] * 8, types.float32, types.int64), generate
 
-    return tile
+    return make
 
 
-_whole, _half, _quarter, _row = (_tile(rows, 2) for rows in (ROWS, ROWS // 2, ROWS // 4, 1))
-_hurried = _tile(ROWS, 2, hurries=True)
-_narrow, _narrow_row = _tile(ROWS, 1), _tile(1, 1)
+_whole, _half, _quarter, _row = (tile(rows, 2) for rows in (ROWS, ROWS // 2, ROWS // 4, 1))
+_hurried = tile(ROWS, 2, hurries=True)
+_narrow, _narrow_row = tile(ROWS, 1), tile(1, 1)
 
 
 @njit(**OPTIONS)
@@ -206,32 +215,3 @@ def _last_columns(
                 total += lefts[i * a_row + k * a_step] * rights[k * b_row + j]
             place = i * c_row + j
             cs[place] = cs[place] + factor * total if add else factor * total
-
-
-@njit(**OPTIONS)
-def product(y: int, x: int, panels: int, terms: int, columns: int, add: int, first: int, last: int) -> None:
-    """`y = x m`, or with `add` more of it, for the rows from `first` up to `last`; all end to end.
-
-    Args:
-        y: address of the first number, as of `x` and `panels`: `(rows, columns)`.
-        x: `(rows, terms)`.
-        panels: of `m`, PANEL columns each, one after the other: `(panels, terms, PANEL)`.
-        terms: rows of `m`.
-        columns: of `m`.
-        add: 1 to add to what `y` holds, else 0.
-        first: row.
-        last: row.
-    """
-    for i in range(first, last, BLOCK):
-        block(y, x, panels, terms, columns, add, i, min(BLOCK, last - i), int(i == first))
-
-
-@njit(**OPTIONS)
-def block(y: int, x: int, panels: int, terms: int, columns: int, add: int, i: int, rows: int, hurry: int) -> None:
-    """As `product`, for at most BLOCK rows from i on; with `hurry` where the matrix is not yet in the cache."""
-    for j in range(0, columns, PANEL):
-        to, panel, wide = y + 4 * (i * columns + j), panels + 4 * j * terms, min(PANEL, columns - j)
-        for t in range(0, terms, _TERMS):
-            left, right = x + 4 * (i * terms + t), panel + 4 * t * PANEL
-            few, adds = min(_TERMS, terms - t), 1 if t else add
-            multiply(to, columns, left, terms, 1, right, PANEL, rows, wide, few, np.float32(1), adds, hurry)
