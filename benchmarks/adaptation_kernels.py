@@ -2,8 +2,8 @@
 
     python benchmarks/adaptation_kernels.py
 
-One thread, everything in the processor's cache, the least of many tries. Products are in GFLOP/s, and the rate of large
-products is the bound; sweeps over numbers are in 10⁹ numbers a second.
+One thread, everything in the processor's cache, the least processor time of many tries. Products are in GFLOP/s, and
+the rate of large products is the bound; sweeps over numbers are in 10⁹ numbers a second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from whet.adaptation import products
 from whet.adaptation.routing import Routing
 from whet.models import sweeps
 from whet.models.attention import attend_causally
-from whet.models.tiles import multiply
+from whet.models.tiles import PAIRS, multiply
 
 TRIES = 60
 
@@ -32,21 +32,21 @@ def rates(work: float, ways: Mapping[str, Callable[[], object]]) -> str:
     least = dict.fromkeys(ways, float("inf"))
     for _ in range(TRIES):
         for name, run in ways.items():
-            begin = time.perf_counter()
+            begin = time.process_time()
             run()
-            least[name] = min(least[name], time.perf_counter() - begin)
+            least[name] = min(least[name], time.process_time() - begin)
     return ", ".join(f"{name} {work / seconds / 1e9:.1f}" for name, seconds in least.items())
 
 
-def by_routine(tiles: bool, x: torch.Tensor, matrix: torch.Tensor) -> Callable[[], object]:
-    """A frozen product by whet or by oneDNN, whichever of them would be taken on this processor."""
-    packed = products.Packed(2**28)
+def by_routine(tiles: bool, x: torch.Tensor, matrix: torch.Tensor, precision: torch.dtype) -> Callable[[], object]:
+    """A frozen product by whet or by oneDNN."""
+    packed, routine = products.Packed(2**28), frozenset({precision} if tiles else ())
 
     def run() -> object:
         before = products._TILES, products._packed
-        products._TILES, products._packed = tiles, packed
+        products._TILES, products._packed = routine, packed
         try:
-            return products.frozen_product(x, matrix)
+            return products.frozen_product(x, matrix, precision=precision)
         finally:
             products._TILES, products._packed = before
 
@@ -54,13 +54,19 @@ def by_routine(tiles: bool, x: torch.Tensor, matrix: torch.Tensor) -> Callable[[
 
 
 def frozen() -> None:
-    """Products with a frozen matrix for few and many rows."""
+    """Products with a frozen matrix for few and many rows, in bfloat16 too where the processor has it."""
     matrix = torch.randn(512, 192)
-    for rows in (1, 16, 64, 256, 2048):
-        x = torch.randn(rows, 192)
-        ways = {"whet": by_routine(True, x, matrix), "oneDNN": by_routine(False, x, matrix)}
-        ways["torch"] = lambda x=x: linear(x, matrix)  # type: ignore[misc]
-        print(f"frozen matrix 512 x 192, {rows} rows: {rates(2 * rows * matrix.numel(), ways)} GFLOP/s")
+    for precision in (torch.float32, torch.bfloat16) if PAIRS else (torch.float32,):
+        kept = matrix.to(precision)
+        for rows in (1, 16, 64, 256, 2048):
+            x = torch.randn(rows, 192)
+            ways = {
+                "whet": by_routine(True, x, matrix, precision),
+                "oneDNN": by_routine(False, x, matrix, precision),
+                "torch": lambda x=x, kept=kept: linear(x.to(kept.dtype), kept).float(),
+            }
+            name = str(precision).removeprefix("torch.")
+            print(f"frozen matrix 512 x 192, {rows} rows, {name}: {rates(2 * rows * matrix.numel(), ways)} GFLOP/s")
 
 
 def low_rank() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 # Sums in any order and fused multiplications let the processor work on eight or sixteen numbers at a time; infinite
@@ -25,7 +26,7 @@ OPTIONS: dict[str, Any] = {
 }
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 _LEAST = np.int32(-(2**31))
-_NOTHING, _FAR = np.float32(0), np.float32(-50)
+_NOTHING, _FAR, _FAR_OF_TWO = np.float32(0), np.float32(-50), np.float32(-72)
 
 
 @intrinsic
@@ -88,6 +89,25 @@ def integers(_: Any, address: Any) -> Any:  # noqa: ARG001
     return types.CPointer(types.int64)(types.int64), generate
 
 
+def call_ahead(builder: Any, address: Any) -> None:
+    """Have the processor fetch what is at an address into the second cache, to be read soon."""
+    byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
+    prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    builder.call(prefetch, [address, whole(0), whole(2), whole(1)])
+
+
+@intrinsic
+def fetch(_: Any, address: Any) -> Any:  # noqa: ARG001
+    """The same for kernels; nothing happens where there is no memory."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        call_ahead(builder, builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
 @njit(inline="always", **OPTIONS)
 def exp(x: Any) -> Any:
     """e^x to three units in the last place, without a branch; NaN stays NaN.
@@ -114,6 +134,24 @@ def exp(x: Any) -> Any:
 def share(x: Any) -> Any:
     """e^x where it counts beside 1: processors take long over products with numbers that are far smaller."""
     return _NOTHING if x < _FAR else exp(x)
+
+
+@njit(inline="always", **OPTIONS)
+def share_of_two(x: Any) -> Any:
+    """2^x, at most 1, where it counts beside 1, to two units in the last place; NaN stays NaN.
+
+    2^n times a polynomial on the rest, which is the interpolation of 2^x in Chebyshev's points of [-1/2, 1/2].
+    """
+    n = np.floor(x + _HALF)
+    f = x - n
+    p = np.float32(1.54697322e-4)
+    p = p * f + np.float32(1.34004327e-3)
+    p = p * f + np.float32(9.61802527e-3)
+    p = p * f + np.float32(5.55032715e-2)
+    p = p * f + np.float32(2.40226507e-1)
+    p = p * f + np.float32(6.93147182e-1)
+    p = p * f + _ONE
+    return _NOTHING if x < _FAR_OF_TWO else _as_float(np.int32(_bits(p) + (np.int32(n) << np.int32(23))))
 
 
 @njit(**OPTIONS)

@@ -19,12 +19,20 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from whet.models.compiled import OPTIONS, floats, integers, largest, share
+from whet.models.compiled import OPTIONS, fetch, floats, integers, largest, share_of_two
 from whet.models.tiles import ROWS, WIDTH, multiply
 
 TOGETHER = 4 * ROWS
 """Rows that go together."""
+_LINE = 16
+"""Numbers in a line of the cache, and in no register more."""
+_AHEAD = 16
+"""Rows."""
+_TERMS = 128
+"""States that are gathered before others come to the nearest cache."""
 _ONE, _NOTHING = np.float32(1), np.float32(0)
+_BITS = np.float32(1.4426950408889634)
+"""Of e: scores are told as powers of two, which take less time."""
 
 
 @njit(inline="always", **OPTIONS)
@@ -74,10 +82,18 @@ def _grid(address: int, rows: int, columns: int) -> Any:
 
 
 @njit(inline="always", **OPTIONS)
+def _fetch(states: Any, head: int, t: int) -> None:
+    """Have a token's row fetched: a head's rows lie far apart, where the processor would not look ahead by itself."""
+    for line in range(0, states.strides[1], 4 * _LINE):
+        fetch(states.ctypes.data + t * states.strides[0] + head * states.strides[1] + line)
+
+
+@njit(inline="always", **OPTIONS)
 def _rows(states: Any, head: int, begin: int, count: int, turn: bool, cos: Any, sin: Any, into: Any) -> None:
     """Some tokens of a head, turned."""
     for i in range(count):
         t = begin + i
+        _fetch(states, head, t + _AHEAD)
         if turn:
             _turn(states[t, head], cos[t], sin[t], _ONE, into[i])
         else:
@@ -96,11 +112,36 @@ def _rows_back(rows: Any, head: int, begin: int, count: int, turn: bool, cos: An
 
 
 @njit(inline="always", **OPTIONS)
+def _apart(numbers: int) -> int:
+    """From one row to the next, in whole lines of the cache and an odd number of them.
+
+    The places in the cache of rows that are a power of two apart are few, and they would push each other out.
+    """
+    lines = -(-numbers // _LINE)
+    return _LINE * (lines + 1 - lines % 2)
+
+
+@njit(inline="always", **OPTIONS)
 def _longest(starts: Any, sequences: int) -> int:
     most = 0
     for s in range(sequences):
         most = max(most, starts[s + 1] - starts[s])
     return most
+
+
+@njit(**OPTIONS)
+def _gather(
+    into: int, row: int, scores: int, width: int, states: int, size: int, rows: int, low: int, factor: float
+) -> None:
+    """The sums of `states (low + rows, size)` by rows of scores, of which each sees one more; some terms at a time."""
+    for term in range(0, low + rows, _TERMS):
+        right, add = states + 4 * term * size, int(term > 0)
+        for i in range(0, rows, ROWS):
+            few = min(ROWS, rows - i)
+            terms = min(_TERMS, low + i + few - term)
+            if terms > 0:
+                to, left = into + 4 * i * row, scores + 4 * (i * width + term)
+                multiply(to, row, left, width, 1, right, size, few, size, terms, factor, add)
 
 
 @njit(**OPTIONS)
@@ -123,46 +164,49 @@ def attend(
 ) -> None:
     """What each token gathers of those up to it, `out`; with its largest score and one over the sum, `exponents`."""
     begins, turn, factor = carray(integers(starts), sequences + 1), cos != 0, np.float32(scale)
+    bits = factor * _BITS
     tokens, longest = begins[sequences], _longest(begins, sequences)
-    width = longest + (-longest) % WIDTH
-    queries, keys = carray(floats(query), (tokens, heads, size)), carray(floats(key), (tokens, shared, size))
+    width = _apart(longest)
+    queries = carray(floats(query), (tokens, heads, size))
+    keys, values = carray(floats(key), (tokens, shared, size)), carray(floats(value), (tokens, shared, size))
     cosines, sines = _grid(cos, tokens, size // 2), _grid(sin, tokens, size // 2)
-    kept = carray(floats(exponents), (tokens, heads, 2))
+    outs, kept = carray(floats(out), (tokens, heads, size)), carray(floats(exponents), (tokens, heads, 2))
     # one piece of memory, looked at as plain addresses: a view of an array of NumPy is counted at every turn
-    space = np.empty((longest + width + TOGETHER) * size + TOGETHER * width, np.float32)
+    space = np.empty((2 * longest + width + TOGETHER) * size + TOGETHER * width, np.float32)
     own_keys_at = space.ctypes.data
-    across_at = own_keys_at + 4 * longest * size
+    own_values_at = own_keys_at + 4 * longest * size
+    across_at = own_values_at + 4 * longest * size
     own_at = across_at + 4 * size * width
     scores_at = own_at + 4 * TOGETHER * size
-    own_keys, across = _grid(own_keys_at, longest, size), _grid(across_at, size, width)
+    own_keys, own_values = _grid(own_keys_at, longest, size), _grid(own_values_at, longest, size)
+    across = _grid(across_at, size, width)
     own, scores = _grid(own_at, TOGETHER, size), _grid(scores_at, TOGETHER, width)
     for item in range(first, last):
         s, g = item // shared, item % shared
         begin, count = begins[s], begins[s + 1] - begins[s]
         _rows(keys, g, begin, count, turn, cosines, sines, own_keys)
         _across(own_keys, count, across)
-        values = value + 4 * (begin * shared + g) * size
+        _rows(values, g, begin, count, False, cosines, sines, own_values)
         for h in range(g * heads // shared, (g + 1) * heads // shared):
             for low in range(0, count, TOGETHER):
                 rows = min(TOGETHER, count - low)
                 wide = low + rows + (-(low + rows)) % WIDTH
                 _rows(queries, h, begin + low, rows, turn, cosines, sines, own)
-                multiply(scores_at, width, own_at, size, 1, across_at, width, rows, wide, size, factor, 0)
+                multiply(scores_at, width, own_at, size, 1, across_at, width, rows, wide, size, bits, 0)
                 for i in range(rows):
                     row = scores[i][:wide]
                     visible = np.int32(low + i + 1)
                     top = largest(row, visible)
                     total = np.float32(0)
                     for j in range(len(row)):
-                        e = share(row[j] - top) if np.int32(j) < visible else _NOTHING
+                        e = share_of_two(row[j] - top) if np.int32(j) < visible else _NOTHING
                         row[j] = e
                         total += e
                     kept[begin + low + i, h, 0], kept[begin + low + i, h, 1] = top, _ONE / total
-                    _scale(row, _ONE / total)
-                for i in range(0, rows, ROWS):
-                    few, seen = min(ROWS, rows - i), min(low + i + ROWS, low + rows)
-                    into, part = out + 4 * ((begin + low + i) * heads + h) * size, scores_at + 4 * i * width
-                    multiply(into, heads * size, part, width, 1, values, shared * size, few, size, seen, _ONE, 0)
+                into = out + 4 * ((begin + low) * heads + h) * size
+                _gather(into, heads * size, scores_at, width, own_values_at, size, rows, low, _ONE)
+                for t in range(begin + low, begin + low + rows):
+                    _scale(outs[t, h], kept[t, h, 1])
     space[0] = 0  # until here its memory is in use
 
 
@@ -190,8 +234,9 @@ def attend_back(
 ) -> None:
     """The gradients of `attend` with respect to `query`, `key` and `value`."""
     begins, turn, factor = carray(integers(starts), sequences + 1), cos != 0, np.float32(scale)
+    bits = factor * _BITS
     tokens, longest = begins[sequences], _longest(begins, sequences)
-    width = longest + (-longest) % WIDTH
+    width = _apart(longest)
     queries, outs = carray(floats(query), (tokens, heads, size)), carray(floats(out), (tokens, heads, size))
     d_queries, d_outs = carray(floats(d_query), (tokens, heads, size)), carray(floats(d_out), (tokens, heads, size))
     keys, values = carray(floats(key), (tokens, shared, size)), carray(floats(value), (tokens, shared, size))
@@ -229,8 +274,10 @@ def attend_back(
                 seen = low + rows
                 wide = seen + (-seen) % WIDTH
                 _rows(queries, h, begin + low, rows, turn, cosines, sines, own)
+                for t in range(begin + low, begin + seen):
+                    _fetch(outs, h, t)
                 above = d_out + 4 * ((begin + low) * heads + h) * size
-                multiply(scores_at, width, own_at, size, 1, keys_across_at, width, rows, wide, size, factor, 0)
+                multiply(scores_at, width, own_at, size, 1, keys_across_at, width, rows, wide, size, bits, 0)
                 multiply(d_scores_at, width, above, heads * size, 1, values_across_at, width, rows, wide, size, _ONE, 0)
                 for i in range(rows):
                     t = begin + low + i
@@ -238,12 +285,10 @@ def attend_back(
                     top, part, along = kept[t, h, 0], kept[t, h, 1], _dot(d_outs[t, h], outs[t, h])
                     p, d = scores[i][:wide], d_scores[i][:wide]
                     for j in range(len(p)):
-                        e = share(p[j] - top) * part if np.int32(j) < visible else _NOTHING
+                        e = share_of_two(p[j] - top) * part if np.int32(j) < visible else _NOTHING
                         p[j] = e
                         d[j] = e * (d[j] - along)
-                for i in range(0, rows, ROWS):
-                    few, into, part = min(ROWS, rows - i), d_own_at + 4 * i * size, d_scores_at + 4 * i * width
-                    multiply(into, size, part, width, 1, own_keys_at, size, few, size, low + i + few, factor, 0)
+                _gather(d_own_at, size, d_scores_at, width, own_keys_at, size, rows, low, factor)
                 _rows_back(d_own, h, begin + low, rows, turn, cosines, sines, d_queries)
                 multiply(sum_values_at, size, scores_at, 1, width, above, heads * size, seen, size, rows, _ONE, 1)
                 multiply(sum_keys_at, size, d_scores_at, 1, width, own_at, size, seen, size, rows, factor, 1)

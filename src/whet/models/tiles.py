@@ -16,7 +16,7 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from whet.models.compiled import OPTIONS, floats, widen
+from whet.models.compiled import OPTIONS, call_ahead, floats, widen
 
 llvmlite.binding.initialize_native_asmparser()  # it reads what LLVM has no name for
 _FLOAT, _PLACE = ir.FloatType(), ir.IntType(64)
@@ -58,10 +58,6 @@ def tile(rows: int, registers: int, *, hurries: bool = False, pairs: bool = Fals
         fma = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{WIDTH}f32")
         of_pairs = ir.InlineAsm(fused, "vdpbf16ps $2, $1, $0", "=v,v,v,0")
         more = of_pairs if pairs and PAIRS else fma
-
-        byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
-        call = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
-        prefetch = cgutils.get_or_insert_function(builder.module, call, "llvm.prefetch.p0i8")
         size = builder.mul(terms, b_row)
 
         def register(base: Any, place: Any, number: int) -> Any:
@@ -78,8 +74,8 @@ def tile(rows: int, registers: int, *, hurries: bool = False, pairs: bool = Fals
             right = builder.mul(loop.index, b_row)
             rights = [builder.load(register(b, right, j), align=4) for j in range(registers)]
             for j in range(registers if hurries else 0):
-                place = builder.bitcast(register(b, builder.add(right, size), j), byte)
-                builder.call(prefetch, [place, whole(0), whole(2), whole(1)])  # to read, into the second cache
+                place = register(b, builder.add(right, size), j)
+                call_ahead(builder, builder.bitcast(place, ir.IntType(8).as_pointer()))
             left = builder.mul(loop.index, a_step)
             for i in range(rows):
                 place = builder.add(left, builder.mul(a_row, _PLACE(i)))
