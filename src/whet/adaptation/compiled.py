@@ -139,6 +139,7 @@ def changed(
             upto = min(end, starts[s + 1])
             _expand(y, inner, step, matrices + 4 * s * stride, r, n, scale, begin, upto)
             begin = upto
+    room[0] = 0  # until here its memory is in use
 
 
 @njit(**_OPTIONS)

@@ -57,36 +57,24 @@ def widen(builder: Any) -> None:
     set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite knows attributes without values only
 
 
-@intrinsic
-def floats(_: Any, address: Any) -> Any:  # noqa: ARG001
-    """Float32 numbers from this address on, for `carray`; the function that asks for them may use wide registers."""
+def _numbers(kind: Any, stored: Any) -> Any:
+    """A function that gives numbers from an address on, for `carray`; what asks for them may use wide registers."""
 
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        widen(builder)
-        return builder.inttoptr(arguments[0], ir.FloatType().as_pointer())
+    @intrinsic
+    def numbers(_: Any, address: Any) -> Any:  # noqa: ARG001
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            widen(builder)
+            return builder.inttoptr(arguments[0], stored.as_pointer())
 
-    return types.CPointer(types.float32)(types.int64), generate
+        return types.CPointer(kind)(types.int64), generate
 
-
-@intrinsic
-def words(_: Any, address: Any) -> Any:  # noqa: ARG001
-    """The same as int32, such as the bits of numbers."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        widen(builder)
-        return builder.inttoptr(arguments[0], ir.IntType(32).as_pointer())
-
-    return types.CPointer(types.int32)(types.int64), generate
+    return numbers
 
 
-@intrinsic
-def integers(_: Any, address: Any) -> Any:  # noqa: ARG001
-    """The same of int64 numbers."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-
-    return types.CPointer(types.int64)(types.int64), generate
+floats = _numbers(types.float32, ir.FloatType())
+words = _numbers(types.int32, ir.IntType(32))
+"""Such as the bits of numbers."""
+integers = _numbers(types.int64, ir.IntType(64))
 
 
 def call_ahead(builder: Any, address: Any) -> None:

@@ -55,6 +55,7 @@ def product(y: int, x: int, panels: int, terms: int, columns: int, add: int, low
     room = room_of(terms, low)
     for i in range(first, last, BLOCK):
         block(y, x, panels, terms, columns, add, low, room.ctypes.data, i, min(BLOCK, last - i), int(i == first))
+    room[0] = 0  # until here its memory is in use
 
 
 @njit(**OPTIONS)
