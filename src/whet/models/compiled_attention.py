@@ -25,9 +25,9 @@ from whet.models.tiles import ROWS, WIDTH, multiply
 TOGETHER = 4 * ROWS
 """Rows that go together."""
 _LINE = 16
-"""Numbers in a line of the cache, and in no register more."""
+"""Numbers in a line of the cache."""
 _AHEAD = 16
-"""Rows."""
+"""Rows that are fetched before they are read."""
 _TERMS = 128
 """States that are gathered before others come to the nearest cache."""
 _ONE, _NOTHING = np.float32(1), np.float32(0)
@@ -112,16 +112,6 @@ def _rows_back(rows: Any, head: int, begin: int, count: int, turn: bool, cos: An
 
 
 @njit(inline="always", **OPTIONS)
-def _apart(numbers: int) -> int:
-    """From one row to the next, in whole lines of the cache and an odd number of them.
-
-    The places in the cache of rows that are a power of two apart are few, and they would push each other out.
-    """
-    lines = -(-numbers // _LINE)
-    return _LINE * (lines + 1 - lines % 2)
-
-
-@njit(inline="always", **OPTIONS)
 def _longest(starts: Any, sequences: int) -> int:
     most = 0
     for s in range(sequences):
@@ -166,7 +156,7 @@ def attend(
     begins, turn, factor = carray(integers(starts), sequences + 1), cos != 0, np.float32(scale)
     bits = factor * _BITS
     tokens, longest = begins[sequences], _longest(begins, sequences)
-    width = _apart(longest)
+    width = longest + (-longest) % WIDTH
     queries = carray(floats(query), (tokens, heads, size))
     keys, values = carray(floats(key), (tokens, shared, size)), carray(floats(value), (tokens, shared, size))
     cosines, sines = _grid(cos, tokens, size // 2), _grid(sin, tokens, size // 2)
@@ -236,7 +226,7 @@ def attend_back(
     begins, turn, factor = carray(integers(starts), sequences + 1), cos != 0, np.float32(scale)
     bits = factor * _BITS
     tokens, longest = begins[sequences], _longest(begins, sequences)
-    width = _apart(longest)
+    width = longest + (-longest) % WIDTH
     queries, outs = carray(floats(query), (tokens, heads, size)), carray(floats(out), (tokens, heads, size))
     d_queries, d_outs = carray(floats(d_query), (tokens, heads, size)), carray(floats(d_out), (tokens, heads, size))
     keys, values = carray(floats(key), (tokens, shared, size)), carray(floats(value), (tokens, shared, size))
