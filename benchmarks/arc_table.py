@@ -4,8 +4,9 @@
     python benchmarks/arc_table.py table arc1-evaluation runs/evaluation runs/hundred --json results.json
     python benchmarks/arc_table.py table arc1-evaluation runs/evaluation --hundred
 
-`hundred` prints the ids of a hundred tasks of a set, always the same. `table` counts a run over the tasks that it
-has; with `--hundred` over those alone. The judge alone opens the answers.
+`hundred` prints the ids of a hundred tasks of a set, always the same, in an order of chance: so the first of them are a
+fair sample too. `table` counts a run over the tasks that it has; with `--hundred` over those alone. The judge alone
+opens the answers.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     ids = commands.add_parser("hundred")
-    ids.add_argument("set")
-    ids.set_defaults(run=lambda args: print(*hundred(load_set(args.set).ids)))
+    ids.add_argument("set", help="a set, or a folder of tasks")
+    ids.add_argument("--first", type=int, default=100, help="only so many of them")
+    ids.set_defaults(run=lambda args: print(*hundred(load_set(args.set).ids)[: args.first]))
     table = commands.add_parser("table")
     table.add_argument("set", help="a set, or a folder of tasks")
     table.add_argument("runs", nargs="+", type=Path, help="folders that `whet arc solve --out` wrote")
@@ -38,8 +40,8 @@ def main() -> None:
 
 
 def hundred(ids: Iterable[str]) -> list[str]:
-    """A hundred tasks, drawn once for all."""
-    return sorted(random.Random(0).sample(sorted(ids), 100))
+    """A hundred tasks, drawn once for all, in the order in which they were drawn."""
+    return random.Random(0).sample(sorted(ids), 100)
 
 
 def tables(args: argparse.Namespace) -> None:
@@ -83,7 +85,7 @@ def _alone(source: str, results: dict[str, TaskResult], net: bool) -> dict[str, 
         if best:
             tried = tuple(attempts(*map(as_grid, grids)) for grids in zip(*best, strict=True))
             found[i] = TaskResult(i, tried)
-    return {"tasks": len(found), "solved": _solved(source, found)}
+    return {"tasks": len(found), "solved": _solved(source, found) if found else []}
 
 
 def _solved(source: str, results: dict[str, TaskResult]) -> list[str]:

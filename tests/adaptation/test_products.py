@@ -7,9 +7,8 @@ import gc
 import pytest
 import torch
 
-from whet.adaptation import products, slot_products
-from whet.adaptation.products import Change, Packed, frozen_product, rounded
-from whet.adaptation.routing import Routing
+from whet.adaptation import products
+from whet.adaptation.products import Packed, frozen_product, rounded
 from whet.models.precision import computes_in_bfloat16
 from whet.models.threads import numba_is_there
 
@@ -37,7 +36,8 @@ def test_products_equal_those_of_torch(limit: int, rows: int, tiles: Tiles, monk
         for bias_or_none, more in ((None, 0), (bias, bias)):
             found = frozen_product(x, matrix, bias_or_none, add=y.clone())
             torch.testing.assert_close(found, x @ matrix.T + more + y)
-    assert products._packed.bytes == (2 * matrix.nbytes if limit else 0)
+    assert products._packed.bytes >= (2 * matrix.nbytes if limit else 0)
+    assert limit or not products._packed.bytes
 
 
 @pytest.mark.parametrize("terms", [64, 192, 512, 1024])
@@ -54,28 +54,6 @@ def test_a_row_does_not_depend_on_its_company(terms: int, back: bool, precision:
         own = slice(first, last)
         assert torch.equal(frozen_product(x[own], matrix, **how), together[own])
         assert torch.equal(frozen_product(x[own], matrix, add=add[own].clone(), **how), added[own])
-
-
-@pytest.mark.parametrize("tiles", TILES)
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("slots", [[150], [1, 2, 70, 3, 64, 5]])
-def test_a_low_rank_change_is_added_row_by_row(
-    tiles: Tiles, threads: int, slots: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(products, "_TILES", tiles)
-    monkeypatch.setattr(products, "_packed", Packed(10**6))
-    monkeypatch.setattr(products, "_WORK_A_THREAD", 1)
-    monkeypatch.setattr(slot_products, "ROWS_A_THREAD", 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    rows, routing = sum(slots), Routing(slots, torch.device("cpu"))
-    matrix, bias, matrices = random(50, 70, seed=0), random(50, seed=1), random(len(slots), 6, 50, seed=2)
-    x, add = random(rows, 70, seed=3), random(rows, 50, seed=4)
-    inner = routing.shrink(random(len(slots), 6, 70, seed=5), x)
-    change = Change(routing, inner, matrices, 0.5)
-    for more in (None, add):
-        wanted = x @ matrix.T + bias + (0 if more is None else more)
-        found = frozen_product(x, matrix, bias, add=None if more is None else more.clone(), change=change)
-        torch.testing.assert_close(found, routing.expand(wanted, inner, matrices, 0.5), atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.skipif(not computes_in_bfloat16(), reason="this processor does not compute in bfloat16")
@@ -101,7 +79,8 @@ def test_products_in_bfloat16_are_those_of_rounded_numbers(
         found = frozen_product(y, matrix, back=True, **low)
         torch.testing.assert_close(found.double(), (y.bfloat16() if limit else y).double() @ kept, **close)
         assert found.dtype == torch.float32
-    assert products._packed.bytes == (matrix.nbytes if limit else 0)  # half as many bytes, for both ways
+    assert products._packed.bytes >= (matrix.nbytes if limit else 0)  # half as many bytes, for both ways
+    assert limit or not products._packed.bytes
 
 
 def test_other_dtypes_are_left_to_torch() -> None:

@@ -12,14 +12,14 @@ the one before. Slot s has the rows from `starts[s]` up to `starts[s + 1]`; a ca
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import carray, njit
 from numpy.typing import NDArray
 
-from whet.models.compiled import floats
-from whet.models.panels import BLOCK, block, room_of
+from whet.models.compiled import floats, integers
+from whet.models.panels import BLOCK, block, product, room_of
 from whet.models.tiles import ROWS, multiply
 
 Places = NDArray[np.int64]
@@ -34,6 +34,33 @@ _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "nsz"},
 }
+
+
+class Layer(NamedTuple):
+    """A frozen matrix with its low-rank change, as `linears` and the like read it: int64 each, addresses for arrays."""
+
+    y: int
+    """What it makes of the rows, `(rows, columns)`."""
+    columns: int
+    panels: int
+    """Of the matrix, see `whet.models.panels`."""
+    low: int
+    """1 if these are in bfloat16, else 0."""
+    add: int
+    """1 to add to `y`, else 0."""
+    rank: int
+    b: int
+    """`(rank, columns)` a slot."""
+    b_stride: int
+    d_a: int = 0
+    """Gradient with respect to its part of `a`, which is added to."""
+    d_a_stride: int = 0
+    d_b: int = 0
+    d_b_stride: int = 0
+
+
+LAYER = len(Layer._fields)
+_Y, _COLUMNS, _PANELS, _LOW, _ADD, _RANK, _B, _B_STRIDE, _D_A, _D_A_STRIDE, _D_B, _D_B_STRIDE = range(LAYER)
 
 
 @njit(**_OPTIONS)
@@ -109,7 +136,141 @@ def _expand(y: int, inner: int, step: int, matrix: int, r: int, n: int, scale: f
 
 
 @njit(**_OPTIONS)
-def changed(
+def outer(
+    matrices: int,
+    stride: int,
+    r: int,
+    inner: int,
+    step: int,
+    x: int,
+    n: int,
+    scale: float,
+    starts: Places,
+    first: int,
+    last: int,
+) -> None:
+    """Add to each slot's matrix: `scale` times its rows of `inner (rows, r)`, turned, times those of `x (rows, n)`."""
+    for s in range(first, last):
+        own, end = matrices + 4 * s * stride, starts[s + 1]
+        for i in range(starts[s], end, _TERMS):
+            terms = min(_TERMS, end - i)
+            multiply(own, n, inner + 4 * i * step, 1, step, x + 4 * i * n, n, r, n, terms, scale, 1)
+
+
+@njit(**_OPTIONS)
+def linears(
+    x: int,
+    terms: int,
+    inner: int,
+    r: int,
+    a: int,
+    stride: int,
+    table: int,
+    layers: int,
+    scale: float,
+    starts: Places,
+    first: int,
+    last: int,
+) -> None:
+    """What frozen matrices make of the rows of `x`, each with its low-rank change.
+
+    Args:
+        x: `(rows, terms)`.
+        terms: numbers in a row.
+        inner: `(rows, r)`, written: what all layers' low-rank matrices for `x` make of it, side by side.
+        r: ranks of all layers together.
+        a: these matrices under each other, `(r, terms)` a slot.
+        stride: of `a`.
+        table: `(layers, LAYER)`, see `Layer`; `y` is written, or added to.
+        layers: how many.
+        scale: of the change.
+        starts: of the slots' rows.
+        first: slot.
+        last: slot.
+    """
+    shrink(inner, r, a, stride, r, x, terms, starts, first, last)
+    all_layers, own = carray(integers(table), (layers, LAYER)), inner
+    for layer in all_layers:
+        _changed(
+            layer[_Y],
+            x,
+            layer[_PANELS],
+            terms,
+            layer[_COLUMNS],
+            layer[_ADD],
+            layer[_LOW],
+            own,
+            r,
+            layer[_B],
+            layer[_B_STRIDE],
+            layer[_RANK],
+            scale,
+            starts,
+            first,
+            last,
+        )
+        own += 4 * layer[_RANK]
+
+
+@njit(**_OPTIONS)
+def linears_back(
+    d_x: int,
+    terms: int,
+    d_inner: int,
+    r: int,
+    a: int,
+    stride: int,
+    table: int,
+    layers: int,
+    scale: float,
+    starts: Places,
+    first: int,
+    last: int,
+) -> None:
+    """The gradients of `linears` with respect to `inner`, `d_inner (rows, r)`, and `x`, `d_x (rows, terms)` if not 0.
+
+    In the table `y` is its gradient, and the panels are those of the matrices turned.
+    """
+    all_layers, own = carray(integers(table), (layers, LAYER)), d_inner
+    for layer in all_layers:
+        shrink(own, r, layer[_B], layer[_B_STRIDE], layer[_RANK], layer[_Y], layer[_COLUMNS], starts, first, last)
+        own += 4 * layer[_RANK]
+    if d_x == 0:
+        return
+    for k in range(layers - 1):
+        layer, adds = all_layers[k], int(k > 0)
+        begin, end = starts[first], starts[last]
+        product(d_x, layer[_Y], layer[_PANELS], layer[_COLUMNS], terms, adds, layer[_LOW], begin, end)
+    layer, adds = all_layers[layers - 1], int(layers > 1)
+    panels, columns, low = layer[_PANELS], layer[_COLUMNS], layer[_LOW]
+    _changed(d_x, layer[_Y], panels, columns, terms, adds, low, d_inner, r, a, stride, r, scale, starts, first, last)
+
+
+@njit(**_OPTIONS)
+def linears_outer(
+    x: int,
+    terms: int,
+    inner: int,
+    d_inner: int,
+    r: int,
+    table: int,
+    layers: int,
+    scale: float,
+    starts: Places,
+    first: int,
+    last: int,
+) -> None:
+    """Add the gradients of `linears` with respect to the low-rank matrices; the table is that of `linears_back`."""
+    at = 0
+    for layer in carray(integers(table), (layers, LAYER)):
+        rank, y, columns = layer[_RANK], layer[_Y], layer[_COLUMNS]
+        outer(layer[_D_B], layer[_D_B_STRIDE], rank, inner + at, r, y, columns, scale, starts, first, last)
+        outer(layer[_D_A], layer[_D_A_STRIDE], rank, d_inner + at, r, x, terms, scale, starts, first, last)
+        at += 4 * rank
+
+
+@njit(**_OPTIONS)
+def _changed(
     y: int,
     x: int,
     panels: int,
@@ -140,25 +301,3 @@ def changed(
             _expand(y, inner, step, matrices + 4 * s * stride, r, n, scale, begin, upto)
             begin = upto
     room[0] = 0  # until here its memory is in use
-
-
-@njit(**_OPTIONS)
-def outer(
-    matrices: int,
-    stride: int,
-    r: int,
-    inner: int,
-    step: int,
-    x: int,
-    n: int,
-    scale: float,
-    starts: Places,
-    first: int,
-    last: int,
-) -> None:
-    """Add to each slot's matrix: `scale` times its rows of `inner (rows, r)`, turned, times those of `x (rows, n)`."""
-    for s in range(first, last):
-        own, end = matrices + 4 * s * stride, starts[s + 1]
-        for i in range(starts[s], end, _TERMS):
-            terms = min(_TERMS, end - i)
-            multiply(own, n, inner + 4 * i * step, 1, step, x + 4 * i * n, n, r, n, terms, scale, 1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import linear
 
-from whet.adaptation.products import Change, frozen_product, rounded
+from whet.adaptation.products import begun, frozen_product, in_panels, rounded
 from whet.models.precision import wanted_precision
 from whet.models.sweeps import cross_entropy_
 
@@ -43,8 +43,9 @@ class LowRank(Function):
         routing, scale, rows = ctx.routing, ctx.scale, dy.flatten(0, -2).contiguous()
         d_inner = routing.shrink(b, rows)
         dx = routing.expand(None, d_inner, a, scale).view(x.shape) if ctx.needs_input_grad[1] else None
-        d_a = _outer(a, d_inner, x.flatten(0, -2), scale, routing)
-        return dy, dx, d_a, _outer(b, inner, rows, scale, routing), None, None
+        d_a = _new(a, routing.outer(d_inner, x.flatten(0, -2), scale, into=_sums(a)))
+        d_b = _new(b, routing.outer(inner, rows, scale, into=_sums(b)))
+        return dy, dx, d_a, d_b, None, None
 
 
 class Changed(NamedTuple):
@@ -67,6 +68,18 @@ class Changed(NamedTuple):
         return frozen and self.a.requires_grad
 
 
+class InPanels(NamedTuple):
+    """A frozen matrix in panels and its low-rank change, for `SlotProducts.linears` and its way back."""
+
+    y: Tensor
+    """What the layer makes, or the gradient with respect to that: `(rows, out)`."""
+    adds: bool
+    panels: Tensor
+    b: Tensor
+    d_a: Tensor | None = None
+    d_b: Tensor | None = None
+
+
 class LowRankLinears(Function):
     """`W x + bias + scale · Bᵀ A x` for each row, with its slot's A and B, of several layers that read the same x.
 
@@ -77,18 +90,23 @@ class LowRankLinears(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: float, routing: Routing, *given: Tensor | None) -> tuple[Tensor, ...]:
-        layers = _layers(given)
-        rows, a = x.flatten(0, -2), _beside([layer.a for layer in layers])
-        inner = routing.shrink(a, rows)
-        parts = routing.apart(inner, [layer.rank for layer in layers])
-        precision = wanted_precision()
-        low = rounded(rows, layers[0].weight, precision)
-        found = tuple(
-            frozen_product(
-                low, layer.weight, layer.bias, precision=precision, change=Change(routing, part, layer.b, scale)
-            )
-            for layer, part in zip(layers, parts, strict=True)
-        )
+        layers, precision = _layers(given), wanted_precision()
+        rows, a = x.flatten(0, -2).contiguous(), _beside([layer.a for layer in layers])
+        panels = _panels(rows, a, layers, routing, precision, back=False)
+        if panels is None:
+            inner = routing.shrink(a, rows)
+            parts = routing.apart(inner, [layer.rank for layer in layers])
+            low = rounded(rows, layers[0].weight, precision)
+            found = [
+                routing.expand(frozen_product(low, one.weight, one.bias, precision=precision), part, one.b, scale)
+                for one, part in zip(layers, parts, strict=True)
+            ]
+        else:
+            changed = [
+                InPanels(*begun(rows, one.weight, False, one.bias, None), panel, one.b)
+                for one, panel in zip(layers, panels, strict=True)
+            ]
+            inner, found = routing.products.linears(rows, a, changed, scale), [one.y for one in changed]
         ctx.save_for_backward(x, inner, a, *given)
         ctx.scale, ctx.routing, ctx.precision = scale, routing, precision
         return tuple(y.view(*x.shape[:-1], -1) for y in found)
@@ -96,25 +114,50 @@ class LowRankLinears(Function):
     @staticmethod
     def backward(ctx: Any, *d_found: Tensor) -> tuple[Tensor | None, ...]:
         x, inner, a, *given = ctx.saved_tensors
-        routing, scale, layers = ctx.routing, ctx.scale, _layers(given)
-        d_rows = [dy.flatten(0, -2).contiguous() for dy in d_found]
-        d_inners = [routing.shrink(layer.b, rows) for layer, rows in zip(layers, d_rows, strict=True)]
-        parts = routing.apart(inner, [layer.rank for layer in layers])
-        d_bs = [
-            _outer(layer.b, part, rows, scale, routing) for layer, part, rows in zip(layers, parts, d_rows, strict=True)
-        ]
-        dx = None
-        if ctx.needs_input_grad[0]:
-            changes: list[Change | None] = [None] * len(layers)
-            changes[-1] = Change(routing, routing.side_by_side(d_inners), a, scale)
-            for layer, rows, change in zip(layers, d_rows, changes, strict=True):
-                dx = frozen_product(rows, layer.weight, back=True, add=dx, precision=ctx.precision, change=change)
-        d_as = [
-            _outer(layer.a, d_inner, x.flatten(0, -2), scale, routing)
-            for layer, d_inner in zip(layers, d_inners, strict=True)
-        ]
-        by_layer = (grad for d_a, d_b in zip(d_as, d_bs, strict=True) for grad in (None, None, d_a, d_b))
-        return None if dx is None else dx.view(x.shape), None, None, *by_layer
+        routing, scale, layers, further = ctx.routing, ctx.scale, _layers(given), ctx.needs_input_grad[0]
+        rows, d_rows = x.flatten(0, -2).contiguous(), [dy.flatten(0, -2).contiguous() for dy in d_found]
+        into = [[_sums(matrices) for matrices in (one.a, one.b)] for one in layers]
+        panels = _panels(rows, a, layers, routing, ctx.precision, back=True, read=further)
+        if panels is None:
+            d_inners = [routing.shrink(one.b, dy) for one, dy in zip(layers, d_rows, strict=True)]
+            parts = routing.apart(inner, [one.rank for one in layers])
+            for (d_a, d_b), dy, part, d_inner in zip(into, d_rows, parts, d_inners, strict=True):
+                routing.outer(d_inner, rows, scale, into=d_a)
+                routing.outer(part, dy, scale, into=d_b)
+            dx = None
+            for one, dy in zip(layers, d_rows, strict=True) if further else ():
+                dx = frozen_product(dy, one.weight, back=True, add=dx, precision=ctx.precision)
+            if dx is not None:
+                routing.expand(dx, routing.side_by_side(d_inners), a, scale)
+        else:
+            changed = [
+                InPanels(dy, False, panel, one.b, *own)
+                for dy, panel, one, own in zip(d_rows, panels, layers, into, strict=True)
+            ]
+            dx = routing.products.linears_back(rows, inner, a, changed, scale, further=further)
+        new = (
+            grad
+            for one, own in zip(layers, into, strict=True)
+            for grad in (None, None, *map(_new, (one.a, one.b), own))
+        )
+        return None if dx is None else dx.view(x.shape), None, None, *new
+
+
+def _panels(
+    rows: Tensor,
+    a: Tensor,
+    layers: Sequence[Changed],
+    routing: Routing,
+    precision: torch.dtype,
+    *,
+    back: bool,
+    read: bool = True,
+) -> Sequence[Tensor] | None:
+    """The layers' matrices as `whet.adaptation.compiled` takes them, if it can; any, if they are not to be `read`."""
+    if not (routing.compiles(a) and rows.dtype == torch.float32):
+        return None
+    weights = [layer.weight for layer in layers]
+    return in_panels(rows, weights, back, precision) if read else weights
 
 
 def _layers(given: Sequence[Any]) -> list[Changed]:
@@ -135,12 +178,15 @@ def _beside(matrices: Sequence[Tensor]) -> Tensor:
     return first.as_strided((slots, r * len(matrices), n), first.stride())
 
 
-def _outer(matrices: Tensor, inner: Tensor, x: Tensor, scale: float, routing: Routing) -> Tensor | None:
-    """Gradient with respect to `matrices`: added to what they have, where they have one, for autograd would copy it."""
-    if matrices.is_leaf and matrices.grad is not None:
-        routing.outer(inner, x, scale, into=matrices.grad)
-        return None
-    return routing.outer(inner, x, scale, into=torch.zeros_like(matrices))
+def _sums(matrices: Tensor) -> Tensor:
+    """Where a gradient is summed: in what there is of it, where there is one, for autograd would copy it; or zeros."""
+    grad = matrices.grad if matrices.is_leaf else None
+    return torch.zeros_like(matrices) if grad is None else grad
+
+
+def _new(matrices: Tensor, sums: Tensor) -> Tensor | None:
+    """What autograd has to add of a gradient."""
+    return None if matrices.is_leaf and matrices.grad is sums else sums
 
 
 def low_rank_linears(x: Tensor, layers: Sequence[Changed], scale: float, routing: Routing) -> Sequence[Tensor]:

@@ -10,18 +10,16 @@ Where that is wanted, the factors are rounded to bfloat16 first (see `whet.model
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
-from torch.utils.weak import WeakIdKeyDictionary
 
 from whet.models.threads import in_threads, numba_is_there
-
-if TYPE_CHECKING:
-    from whet.adaptation.routing import Routing
 
 _LIMIT_BYTES = 2**28
 _AVAILABLE = torch.backends.mkldnn.is_available() and all(
@@ -43,28 +41,17 @@ _WORK_A_THREAD = 2**22
 """Multiplications; for fewer a second thread costs more than it saves."""
 
 
-class Change(NamedTuple):
-    """A low-rank change of what a frozen matrix makes of each row: the arguments of `Routing.expand`."""
-
-    routing: Routing
-    inner: Tensor
-    matrices: Tensor
-    scale: float
-
-
-def _tiled(x: Tensor, matrix: Tensor, y: Tensor, adds: bool, change: Change | None) -> Tensor:
-    """`x (n, in)` times a matrix in panels, written to or added to `y (n, out)`; changed if that is wanted."""
-    from whet.models import panels
+def _tiled(x: Tensor, panels: Tensor, y: Tensor, adds: bool) -> Tensor:
+    """`x (n, in)` times a matrix in panels, written to or added to `y (n, out)`."""
+    from whet.models.panels import product
 
     x, terms, columns = x.to(y.dtype).contiguous(), x.shape[1], y.shape[1]
-    low = int(matrix.dtype == torch.bfloat16)
-    given = y.data_ptr(), x.data_ptr(), matrix.data_ptr(), terms, columns, int(adds), low
-    if change is not None and change.routing.compiles(change.matrices):
-        return change.routing.products.changed(y, given, *change[1:])
+    low = int(panels.dtype == torch.bfloat16)
+    given = y.data_ptr(), x.data_ptr(), panels.data_ptr(), terms, columns, int(adds), low
     threads = min(torch.get_num_threads(), 1 + x.numel() * columns // _WORK_A_THREAD, len(x))
     rows = -(-len(x) // threads)
-    in_threads(panels.product, given, [(first, min(first + rows, len(x))) for first in range(0, len(x), rows)])
-    return y if change is None else change.routing.expand(y, *change[1:])
+    in_threads(product, given, [(first, min(first + rows, len(x))) for first in range(0, len(x), rows)])
+    return y
 
 
 class Packed:
@@ -76,34 +63,45 @@ class Packed:
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        self._kept = WeakIdKeyDictionary()
+        self._kept: dict[int, _Kept] = {}
 
     def get(self, matrix: Tensor, back: bool, precision: torch.dtype = torch.float32) -> Tensor | None:
         """The matrix for the way forward, or turned for the way back; None if there is no room for it."""
+        kept = self._kept.get(id(matrix))
         state = matrix._version, matrix.data_ptr()
-        before, packs = self._kept.get(matrix, (None, {}))
-        if before != state:
-            packs = {}
-            self._kept[matrix] = state, packs
-        way = back, precision
-        if way not in packs:
-            if self.bytes + matrix.numel() * precision.itemsize > self.limit_bytes:
-                return None
-            turned = matrix.detach().T if back else matrix.detach()
-            if _tiles(matrix, back, precision):
-                from whet.models.panels import in_panels
-
-                packs[way] = in_panels(turned.T, precision)
-            else:
-                packs[way] = torch.ops.mkldnn._reorder_linear_weight(turned.to(precision), None)
-        found: Tensor = packs[way]
+        if kept is None or kept.matrix() is not matrix or kept.state != state:
+            kept = self._kept[id(matrix)] = _Kept(ref(matrix, partial(self._forget, id(matrix))), state, {})
+        found = kept.packs.get((back, precision))
+        if found is None and self.bytes + matrix.numel() * precision.itemsize <= self.limit_bytes:
+            found = kept.packs[back, precision] = _pack(matrix.detach(), back, precision)
         return found
+
+    def _forget(self, place: int, _gone: ReferenceType[Tensor]) -> None:
+        self._kept.pop(place, None)
 
     @property
     def bytes(self) -> int:
         """What is kept."""
-        kept = ((matrix, precision) for matrix, (_, packs) in self._kept.items() for _, precision in packs)
-        return sum(matrix.numel() * precision.itemsize for matrix, precision in kept)
+        packs = [pack for kept in list(self._kept.values()) for pack in kept.packs.values()]
+        return sum(pack.numel() * pack.element_size() for pack in packs)
+
+
+class _Kept(NamedTuple):
+    """A matrix, what tells whether it has changed, and itself in the processor's order by way and precision."""
+
+    matrix: ReferenceType[Tensor]
+    state: tuple[int, int]
+    packs: dict[tuple[bool, torch.dtype], Tensor]
+
+
+def _pack(matrix: Tensor, back: bool, precision: torch.dtype) -> Tensor:
+    turned = matrix.T if back else matrix
+    if _tiles(matrix, back, precision):
+        from whet.models.panels import in_panels
+
+        return in_panels(turned.T, precision)
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(turned.to(precision), None)
+    return packed
 
 
 def _tiles(matrix: Tensor, back: bool, precision: torch.dtype) -> bool:
@@ -119,6 +117,13 @@ def _tiles(matrix: Tensor, back: bool, precision: torch.dtype) -> bool:
 _packed = Packed(_LIMIT_BYTES)
 
 
+def in_panels(x: Tensor, matrices: Sequence[Tensor], back: bool, precision: torch.dtype) -> list[Tensor] | None:
+    """The matrices in panels, if products of all of them with `x` are made by `whet.models.panels`."""
+    found = [_get(x, matrix, back, precision) for matrix in matrices]
+    panels = [one for one in found if one is not None and not one.is_mkldnn]
+    return panels if len(panels) == len(matrices) else None
+
+
 def frozen_product(
     x: Tensor,
     matrix: Tensor,
@@ -127,7 +132,6 @@ def frozen_product(
     back: bool = False,
     add: Tensor | None = None,
     precision: torch.dtype = torch.float32,
-    change: Change | None = None,
 ) -> Tensor:
     """`matrix @ x + bias` for each row of `x (n, in)`, or with `back` `matrixᵀ @ x`; without a gradient.
 
@@ -140,26 +144,22 @@ def frozen_product(
         back: whether the matrix is turned.
         add: see above.
         precision: of the factors, where `rounded` rounds to it; the result has the precision of the matrix.
-        change: what else is added to each row, while it is in the processor's cache if that can be.
     """
-    packs = _packs(x, matrix)
-    kept = precision if packs and precision == torch.bfloat16 else torch.float32
-    packed = _packed.get(matrix, back, kept) if packs else None
-    if packed is not None and _tiles(matrix, back, kept):
-        return _tiled(x, packed, *_begun(x, matrix, back, bias, add), change)
+    packed = _get(x, matrix, back, precision)
+    if packed is not None and not packed.is_mkldnn:
+        return _tiled(x, packed, *begun(x, matrix, back, bias, add))
     found: Tensor
     if packed is None:
         found = linear(x.to(matrix.dtype), matrix.T if back else matrix, bias)
-    elif kept == matrix.dtype and add is not None:
+    elif precision == matrix.dtype and add is not None:
         found, add = torch.ops.mkldnn._linear_pointwise.binary(x, add, packed, bias, "add"), None
     else:
-        bias = None if bias is None else bias.to(kept)
-        found = torch.ops.mkldnn._linear_pointwise(x.to(kept), packed, bias, "none", [], "")
-    found = found.to(matrix.dtype) if add is None else add.add_(found)
-    return found if change is None else change.routing.expand(found, *change[1:])
+        bias = None if bias is None else bias.to(precision)
+        found = torch.ops.mkldnn._linear_pointwise(x.to(precision), packed, bias, "none", [], "")
+    return found.to(matrix.dtype) if add is None else add.add_(found)
 
 
-def _begun(x: Tensor, matrix: Tensor, back: bool, bias: Tensor | None, add: Tensor | None) -> tuple[Tensor, bool]:
+def begun(x: Tensor, matrix: Tensor, back: bool, bias: Tensor | None, add: Tensor | None) -> tuple[Tensor, bool]:
     """Where the products of `x (n, in)` go, and whether they are added to what is there."""
     if add is not None:
         add = add.contiguous()
@@ -172,6 +172,11 @@ def rounded(x: Tensor, matrix: Tensor, precision: torch.dtype) -> Tensor:
     """`x` in this precision where the product with this matrix would otherwise round a copy of it."""
     low = precision == torch.bfloat16 and _packs(x, matrix) and not _tiles(matrix, False, precision)
     return x.to(precision) if low else x
+
+
+def _get(x: Tensor, matrix: Tensor, back: bool, precision: torch.dtype) -> Tensor | None:
+    """The matrix in the processor's order, if it is packed for such a product."""
+    return _packed.get(matrix, back, precision) if _packs(x, matrix) else None
 
 
 def _packs(x: Tensor, matrix: Tensor) -> bool:

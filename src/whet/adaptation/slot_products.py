@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor
 
 from whet.adaptation import compiled
 from whet.models.threads import in_threads
+
+if TYPE_CHECKING:
+    from whet.adaptation.kernels import InPanels
 
 ROWS_A_THREAD = 256
 """For fewer a second thread costs more than it saves."""
@@ -47,14 +50,6 @@ class SlotProducts:
         in_threads(compiled.expand, given, self._by_rows)
         return y
 
-    def changed(self, y: Tensor, product: tuple[int, ...], inner: Tensor, matrices: Tensor, scale: float) -> Tensor:
-        """`y (rows, n)`, overwritten by a product, the first arguments of `panels.product`, and then as by `expand`."""
-        _, r, _ = matrices.shape
-        matrices = _readable(matrices)
-        given = *product, inner.data_ptr(), inner.stride(0), matrices.data_ptr(), matrices.stride(0), r, float(scale)
-        in_threads(compiled.changed, given, self._by_rows)
-        return y
-
     def outer(self, into: Tensor, inner: Tensor, x: Tensor, scale: float) -> Tensor:
         """`into (slots, r, n)`, overwritten."""
         _, r, n = into.shape
@@ -63,6 +58,35 @@ class SlotProducts:
         given = into.data_ptr(), stride, r, inner.data_ptr(), step, x.data_ptr(), n, float(scale)
         in_threads(compiled.outer, given, self._by_slots)
         return into
+
+    def linears(self, x: Tensor, a: Tensor, layers: Sequence[InPanels], scale: float) -> Tensor:
+        """`inner (rows, r)`, see `compiled.linears`; what each layer makes of `x (rows, n)` is put into its `y`."""
+        _, r, n = a.shape
+        a = _readable(a)
+        inner = x.new_empty(len(x), r)
+        table, _kept = _table(layers)
+        at, count = table.ctypes.data, len(layers)
+        given = x.data_ptr(), n, inner.data_ptr(), r, a.data_ptr(), a.stride(0), at, count, float(scale)
+        in_threads(compiled.linears, given, self._by_rows)
+        return inner
+
+    def linears_back(
+        self, x: Tensor, inner: Tensor, a: Tensor, layers: Sequence[InPanels], scale: float, *, further: bool
+    ) -> Tensor | None:
+        """Add to each layer's `d_a` and `d_b`; with `further` the gradient with respect to `x`.
+
+        Each layer's `y` is the gradient with respect to what `linears` made, and its panels are of the matrix turned.
+        """
+        _, r, n = a.shape
+        a = _readable(a)
+        d_x, d_inner = x.new_empty(x.shape) if further else None, torch.empty_like(inner)
+        table, _kept = _table(layers)
+        at, count, places = table.ctypes.data, len(layers), (0 if d_x is None else d_x.data_ptr(), n)
+        given = *places, d_inner.data_ptr(), r, a.data_ptr(), a.stride(0), at, count, float(scale)
+        in_threads(compiled.linears_back, given, self._by_rows)
+        sums = x.data_ptr(), n, inner.data_ptr(), d_inner.data_ptr(), r, at, count, float(scale)
+        in_threads(compiled.linears_outer, sums, self._by_slots)
+        return d_x
 
     @cached_property
     def _by_rows(self) -> list[tuple[Any, int, int]]:
@@ -94,3 +118,24 @@ class SlotProducts:
 def _readable(matrices: Tensor) -> Tensor:
     """`(slots, r, n)` with each slot's numbers end to end."""
     return matrices if matrices.stride()[1:] == (matrices.shape[2], 1) else matrices.contiguous()
+
+
+def _table(layers: Sequence[InPanels]) -> tuple[Any, list[Tensor]]:
+    """The layers for `whet.adaptation.compiled`; and what must stay alive while it is read."""
+    matrices = [_readable(layer.b) for layer in layers]
+    rows = [
+        compiled.Layer(
+            one.y.data_ptr(),
+            one.y.shape[1],
+            one.panels.data_ptr(),
+            int(one.panels.dtype == torch.bfloat16),
+            int(one.adds),
+            b.shape[1],
+            b.data_ptr(),
+            b.stride(0),
+            *((one.d_a.data_ptr(), one.d_a.stride(0)) if one.d_a is not None else (0, 0)),
+            *((one.d_b.data_ptr(), one.d_b.stride(0)) if one.d_b is not None else (0, 0)),
+        )
+        for one, b in zip(layers, matrices, strict=True)
+    ]
+    return np.array(rows, np.int64), matrices
