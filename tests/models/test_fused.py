@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from transformers import LlamaConfig
-from transformers.models.llama.modeling_llama import LlamaMLP, LlamaRMSNorm, apply_rotary_pos_emb
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaMLP, LlamaRMSNorm, apply_rotary_pos_emb
 
 from whet.models import LanguageModel, sweeps
 from whet.models.fused import Rotary, find_fused, read_by, using_forwards
 from whet.models.packing import Reader
+from whet.models.prefix import replaced_forward
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -36,6 +38,53 @@ def test_a_norm_that_is_learnt_gets_its_gradient() -> None:
     with using_forwards(find_fused(torch.nn.Sequential(norm))):
         norm(random(3, 6, seed=1)).square().sum().backward()
     assert norm.weight.grad is not None
+
+
+def block_and_inputs() -> tuple[LlamaDecoderLayer, dict[str, Any]]:
+    """A block with weights that are not learnt but one, and what else it reads."""
+    config = LlamaConfig(
+        hidden_size=8, intermediate_size=12, num_attention_heads=2, attn_implementation="eager", rms_norm_eps=0.1
+    )
+    torch.manual_seed(0)
+    block = LlamaDecoderLayer(config, 0).requires_grad_(False)
+    block.mlp.up_proj.weight.requires_grad_()
+    for norm in (block.input_layernorm, block.post_attention_layernorm):
+        norm.weight.copy_(random(8, seed=3))
+    angles = random(1, 5, 4, seed=4)
+    config.whet_lengths = (5,)
+    return block, {"position_embeddings": (angles.cos(), angles.sin()), "attention_mask": torch.zeros(1, 1, 5, 5)}
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_block_and_its_gradient_equal_the_module(
+    compiled: bool, looked_at: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr(sweeps, "numba_is_there", lambda: False)
+    block, others = block_and_inputs()
+    one, two = (random(1, 5, 8, seed=1).requires_grad_() for _ in range(2))
+    plain = block(two, **others)
+    plain.backward(random(1, 5, 8, seed=2))
+    learnt, block.mlp.up_proj.weight.grad = block.mlp.up_proj.weight.grad, None
+    seen: list[torch.Tensor] = []
+    if looked_at:
+        block.post_attention_layernorm.register_forward_hook(lambda _, __, output: seen.append(output))
+    with using_forwards(find_fused(block)):
+        ours = block(one, **others)
+    ours.backward(random(1, 5, 8, seed=2))
+    torch.testing.assert_close(ours, plain)
+    torch.testing.assert_close(one.grad, two.grad)
+    torch.testing.assert_close(block.mlp.up_proj.weight.grad, learnt)
+    assert len(seen) == looked_at
+
+
+def test_what_has_taken_a_forwards_place_keeps_it() -> None:
+    block, others = block_and_inputs()
+    x = random(1, 5, 8, seed=1)
+    with replaced_forward(block, lambda hidden_states, **_: hidden_states), using_forwards(find_fused(block)):
+        assert torch.equal(block(x, **others), x)
+    assert not torch.equal(block(x, **others), x)
 
 
 @pytest.mark.parametrize("compiled", [True, False])

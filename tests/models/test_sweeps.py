@@ -47,8 +47,11 @@ def test_gates_and_norms(threads: int, rows: int, size: int, scale: float, seed:
         torch.testing.assert_close(*pair, atol=1e-5 * scale, rtol=1e-5)
     close(both_ways(lambda: sweeps.rms_norm(x, weight, 1e-6), threads))
     factor = sweeps.rms_norm(x, weight, 1e-6)[1]
-    pair = both_ways(lambda: sweeps.rms_norm_back(x, factor, weight, d), threads)
-    torch.testing.assert_close(*pair, atol=1e-4, rtol=1e-4)
+    for more in (None, y):
+        pair = both_ways(lambda more=more: sweeps.rms_norm_back(x, factor, weight, d, more), threads)
+        torch.testing.assert_close(*pair, atol=1e-4, rtol=1e-4)
+    for pair in zip(*both_ways(lambda: sweeps.rms_norm_sum(x, y, weight, 1e-6), threads), strict=True):
+        close(pair)
 
 
 @pytest.mark.parametrize("scale", [1.0, 300.0])

@@ -18,7 +18,7 @@ import numpy as np
 from numba import carray, njit
 from numpy.typing import NDArray
 
-from whet.models.compiled import floats, integers
+from whet.models.machine import floats, integers
 from whet.models.panels import BLOCK, block, product, room_of
 from whet.models.tiles import ROWS, multiply
 

@@ -13,20 +13,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Sums in any order and fused multiplications let the processor work on eight or sixteen numbers at a time; infinite
-# numbers and NaN keep their meaning.
-OPTIONS: dict[str, Any] = {
-    "cache": True,
-    "nogil": True,
-    "error_model": "numpy",  # a check of each divisor would keep loops from being vectorised
-    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
-}
+from whet.models.machine import OPTIONS, floats, integers
+from whet.models.softmax import largest, shares_of_e
+
 _ONE, _HALF = np.float32(1), np.float32(0.5)
-_LEAST = np.int32(-(2**31))
-_NOTHING, _FAR, _FAR_OF_TWO = np.float32(0), np.float32(-50), np.float32(-72)
 
 
 @intrinsic
@@ -37,63 +29,6 @@ def _as_float(_: Any, bits: Any) -> Any:  # noqa: ARG001
         return builder.bitcast(arguments[0], ir.FloatType())
 
     return types.float32(types.int32), generate
-
-
-@intrinsic
-def _bits(_: Any, number: Any) -> Any:  # noqa: ARG001
-    """The reverse of `_as_float`."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.IntType(32))
-
-    return types.int32(types.float32), generate
-
-
-def widen(builder: Any) -> None:
-    """Let the function that is being compiled use registers of 512 bits, where there are some.
-
-    For Intel's processors LLVM is content with 256, to spare old ones among them their clock; here they are slower.
-    """
-    set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite knows attributes without values only
-
-
-def _numbers(kind: Any, stored: Any) -> Any:
-    """A function that gives numbers from an address on, for `carray`; what asks for them may use wide registers."""
-
-    @intrinsic
-    def numbers(_: Any, address: Any) -> Any:  # noqa: ARG001
-        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            widen(builder)
-            return builder.inttoptr(arguments[0], stored.as_pointer())
-
-        return types.CPointer(kind)(types.int64), generate
-
-    return numbers
-
-
-floats = _numbers(types.float32, ir.FloatType())
-words = _numbers(types.int32, ir.IntType(32))
-"""Such as the bits of numbers."""
-integers = _numbers(types.int64, ir.IntType(64))
-
-
-def call_ahead(builder: Any, address: Any) -> None:
-    """Have the processor fetch what is at an address into the second cache, to be read soon."""
-    byte, whole = ir.IntType(8).as_pointer(), ir.IntType(32)
-    kind = ir.FunctionType(ir.VoidType(), [byte, whole, whole, whole])
-    prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-    builder.call(prefetch, [address, whole(0), whole(2), whole(1)])
-
-
-@intrinsic
-def fetch(_: Any, address: Any) -> Any:  # noqa: ARG001
-    """The same for kernels; nothing happens where there is no memory."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        call_ahead(builder, builder.inttoptr(arguments[0], ir.IntType(8).as_pointer()))
-        return context.get_dummy_value()
-
-    return types.void(types.int64), generate
 
 
 @njit(inline="always", **OPTIONS)
@@ -116,30 +51,6 @@ def exp(x: Any) -> Any:
     p = p * f + np.float32(5.0000001201e-1)
     p = p * (f * f) + f + _ONE
     return p * _as_float((np.int32(n) + np.int32(127)) << np.int32(23))
-
-
-@njit(inline="always", **OPTIONS)
-def share(x: Any) -> Any:
-    """e^x where it counts beside 1: processors take long over products with numbers that are far smaller."""
-    return _NOTHING if x < _FAR else exp(x)
-
-
-@njit(inline="always", **OPTIONS)
-def share_of_two(x: Any) -> Any:
-    """2^x, at most 1, where it counts beside 1, to two units in the last place; NaN stays NaN.
-
-    2^n times a polynomial on the rest, which is the interpolation of 2^x in Chebyshev's points of [-1/2, 1/2].
-    """
-    n = np.floor(x + _HALF)
-    f = x - n
-    p = np.float32(1.54697322e-4)
-    p = p * f + np.float32(1.34004327e-3)
-    p = p * f + np.float32(9.61802527e-3)
-    p = p * f + np.float32(5.55032715e-2)
-    p = p * f + np.float32(2.40226507e-1)
-    p = p * f + np.float32(6.93147182e-1)
-    p = p * f + _ONE
-    return _NOTHING if x < _FAR_OF_TWO else _as_float(np.int32(_bits(p) + (np.int32(n) << np.int32(23))))
 
 
 @njit(**OPTIONS)
@@ -174,50 +85,57 @@ def swiglu_back(gate: int, up: int, d_out: int, d_gate: int, d_up: int, m: int, 
 def rms_norm(x: int, out: int, factor: int, weight: int, m: int, eps: float, first: int, last: int) -> None:
     """`out = weight · x · factor`, `factor = 1 / √(mean(x²) + eps)`; `x (n, m)`, `factor (n,)`."""
     xs, outs = carray(floats(x), (last, m)), carray(floats(out), (last, m))
-    factors, w, size, least = carray(floats(factor), last), carray(floats(weight), m), np.float32(m), np.float32(eps)
+    factors, w = carray(floats(factor), last), carray(floats(weight), m)
     for i in range(first, last):
-        a, o = xs[i], outs[i]
-        total = np.float32(0)
-        for j in range(len(a)):
-            total += a[j] * a[j]
-        scale = _ONE / np.sqrt(total / size + least)
-        factors[i] = scale
-        for j in range(len(a)):
-            o[j] = a[j] * scale * w[j]
+        factors[i] = _normed(xs[i], w, eps, outs[i])
 
 
 @njit(**OPTIONS)
-def rms_norm_back(x: int, factor: int, d_out: int, d_x: int, weight: int, m: int, first: int, last: int) -> None:
-    """Gradient of `rms_norm` with respect to `x`."""
+def rms_norm_sum(
+    x: int, y: int, total: int, out: int, factor: int, weight: int, m: int, eps: float, first: int, last: int
+) -> None:
+    """`total = x + y`, and `rms_norm` of that."""
+    xs, ys, totals = carray(floats(x), (last, m)), carray(floats(y), (last, m)), carray(floats(total), (last, m))
+    outs, factors, w = carray(floats(out), (last, m)), carray(floats(factor), last), carray(floats(weight), m)
+    for i in range(first, last):
+        a, b, both = xs[i], ys[i], totals[i]
+        for j in range(len(a)):
+            both[j] = a[j] + b[j]
+        factors[i] = _normed(both, w, eps, outs[i])
+
+
+@njit(inline="always", **OPTIONS)
+def _normed(row: Any, weight: Any, eps: float, into: Any) -> Any:
+    """`rms_norm` of a row, and its factor."""
+    total = np.float32(0)
+    for j in range(len(row)):
+        total += row[j] * row[j]
+    scale = _ONE / np.sqrt(total / np.float32(len(row)) + np.float32(eps))
+    for j in range(len(row)):
+        into[j] = row[j] * scale * weight[j]
+    return scale
+
+
+@njit(**OPTIONS)
+def rms_norm_back(
+    x: int, factor: int, d_out: int, more: int, d_x: int, weight: int, m: int, first: int, last: int
+) -> None:
+    """Gradient of `rms_norm` with respect to `x`, plus `more (n, m)` of it unless that is 0."""
     xs, d_outs, d_xs = carray(floats(x), (last, m)), carray(floats(d_out), (last, m)), carray(floats(d_x), (last, m))
-    factors, w, size = carray(floats(factor), last), carray(floats(weight), m), np.float32(m)
+    mores, factors, w = carray(floats(more), (last, m)), carray(floats(factor), last), carray(floats(weight), m)
     for i in range(first, last):
         a, d, o = xs[i], d_outs[i], d_xs[i]
         scale = factors[i]
         along = np.float32(0)
         for j in range(len(a)):
             along += d[j] * w[j] * a[j]
-        along *= scale * scale * scale / size
+        along *= scale * scale * scale / np.float32(m)
         for j in range(len(a)):
             o[j] = d[j] * w[j] * scale - a[j] * along
-
-
-@njit(inline="always", **OPTIONS)
-def _ordered(bits: Any) -> Any:
-    """Integers in the order of the numbers that have these bits, NaN above all; its own reverse.
-
-    The largest of integers is found eight or sixteen at a time, that of numbers one by one, because of NaN.
-    """
-    return bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
-
-
-@njit(inline="always", **OPTIONS)
-def largest(row: Any, seen: int) -> Any:
-    """The largest of the first `seen` numbers of a row; NaN if one is."""
-    most = _LEAST
-    for j in range(len(row)):  # whole rows: short loops of many lengths would not be vectorised
-        most = max(most, _ordered(_bits(row[j])) if np.int32(j) < seen else _LEAST)
-    return _as_float(_ordered(most))
+        if more:
+            b = mores[i]
+            for j in range(len(a)):
+                o[j] += b[j]
 
 
 @njit(**OPTIONS)
@@ -228,12 +146,9 @@ def cross_entropy(logits: int, targets: int, nats: int, m: int, first: int, last
     for i in range(first, last):
         row, target = all_logits[i], wanted_all[i]
         wanted = row[target]
-        top = largest(row, len(row))
-        total = np.float32(0)
-        for j in range(len(row)):
-            e = share(row[j] - top)
-            row[j] = e
-            total += e
+        place = logits + 4 * i * m
+        top = largest(place, m)
+        total = shares_of_e(place, m, top)
         found[i] = np.log(total) + top - wanted
         scale = _ONE / total
         for j in range(len(row)):

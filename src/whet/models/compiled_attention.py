@@ -19,20 +19,21 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from whet.models.compiled import OPTIONS, fetch, floats, integers, largest, share_of_two
+from whet.models.machine import OPTIONS, fetch, floats, integers
+from whet.models.softmax import BITS, largest, shares_back, shares_of_two
 from whet.models.tiles import ROWS, WIDTH, multiply
 
 TOGETHER = 4 * ROWS
 """Rows that go together."""
+STAIR = max(ROWS, WIDTH)
+"""Rows, and columns, by which what they see of each other grows."""
 _LINE = 16
 """Numbers in a line of the cache."""
 _AHEAD = 16
 """Rows that are fetched before they are read."""
 _TERMS = 128
 """States that are gathered before others come to the nearest cache."""
-_ONE, _NOTHING = np.float32(1), np.float32(0)
-_BITS = np.float32(1.4426950408889634)
-"""Of e: scores are told as powers of two, which take less time."""
+_ONE = np.float32(1)
 
 
 @njit(inline="always", **OPTIONS)
@@ -67,12 +68,12 @@ def _dot(one: Any, two: Any) -> Any:
 
 @njit(**OPTIONS)
 def _across(rows: Any, count: int, into: Any) -> None:
-    """`rows[:count]` turned into columns; zeros beyond, up to a whole register."""
+    """`rows[:count]` turned into columns; zeros beyond, up to a whole step."""
     for j in range(rows.shape[1]):
         row = into[j]
         for i in range(count):
             row[i] = rows[i, j]
-        for i in range(count, count + (-count) % WIDTH):
+        for i in range(count, count + (-count) % STAIR):
             row[i] = 0
 
 
@@ -120,6 +121,30 @@ def _longest(starts: Any, sequences: int) -> int:
 
 
 @njit(**OPTIONS)
+def _scores(
+    into: int, width: int, states: int, row: int, across: int, size: int, rows: int, low: int, factor: float
+) -> None:
+    """The products of `states (rows, size)` with the columns `across` that they see, in steps along the diagonal."""
+    if low:
+        multiply(into, width, states, row, 1, across, width, rows, low, size, factor, 0)
+    for i in range(0, rows, STAIR):
+        to, left = into + 4 * (i * width + low), states + 4 * i * row
+        multiply(to, width, left, row, 1, across + 4 * low, width, min(STAIR, rows - i), i + STAIR, size, factor, 0)
+
+
+@njit(**OPTIONS)
+def _spread(
+    sums: int, scores: int, width: int, states: int, row: int, size: int, rows: int, low: int, factor: float
+) -> None:
+    """Add `states (rows, size)` to the sums of what each of them sees, by its row of scores."""
+    if low:
+        multiply(sums, size, scores, 1, width, states, row, low, size, rows, factor, 1)
+    for i in range(0, rows, STAIR):
+        to, left, right = sums + 4 * (low + i) * size, scores + 4 * (i * width + low + i), states + 4 * i * row
+        multiply(to, size, left, 1, width, right, row, min(STAIR, rows - i), size, rows - i, factor, 1)
+
+
+@njit(**OPTIONS)
 def _gather(
     into: int, row: int, scores: int, width: int, states: int, size: int, rows: int, low: int, factor: float
 ) -> None:
@@ -154,9 +179,9 @@ def attend(
 ) -> None:
     """What each token gathers of those up to it, `out`; with its largest score and one over the sum, `exponents`."""
     begins, turn, factor = carray(integers(starts), sequences + 1), cos != 0, np.float32(scale)
-    bits = factor * _BITS
+    bits = factor * BITS  # scores are told as powers of two, which take less time
     tokens, longest = begins[sequences], _longest(begins, sequences)
-    width = longest + (-longest) % WIDTH
+    width = longest + (-longest) % STAIR
     queries = carray(floats(query), (tokens, heads, size))
     keys, values = carray(floats(key), (tokens, shared, size)), carray(floats(value), (tokens, shared, size))
     cosines, sines = _grid(cos, tokens, size // 2), _grid(sin, tokens, size // 2)
@@ -170,7 +195,7 @@ def attend(
     scores_at = own_at + 4 * TOGETHER * size
     own_keys, own_values = _grid(own_keys_at, longest, size), _grid(own_values_at, longest, size)
     across = _grid(across_at, size, width)
-    own, scores = _grid(own_at, TOGETHER, size), _grid(scores_at, TOGETHER, width)
+    own = _grid(own_at, TOGETHER, size)
     for item in range(first, last):
         s, g = item // shared, item % shared
         begin, count = begins[s], begins[s + 1] - begins[s]
@@ -180,18 +205,12 @@ def attend(
         for h in range(g * heads // shared, (g + 1) * heads // shared):
             for low in range(0, count, TOGETHER):
                 rows = min(TOGETHER, count - low)
-                wide = low + rows + (-(low + rows)) % WIDTH
                 _rows(queries, h, begin + low, rows, turn, cosines, sines, own)
-                multiply(scores_at, width, own_at, size, 1, across_at, width, rows, wide, size, bits, 0)
+                _scores(scores_at, width, own_at, size, across_at, size, rows, low, bits)
                 for i in range(rows):
-                    row = scores[i][:wide]
-                    visible = np.int32(low + i + 1)
+                    row, visible, step = scores_at + 4 * i * width, low + i + 1, low + i - i % STAIR + STAIR
                     top = largest(row, visible)
-                    total = np.float32(0)
-                    for j in range(len(row)):
-                        e = share_of_two(row[j] - top) if np.int32(j) < visible else _NOTHING
-                        row[j] = e
-                        total += e
+                    total = shares_of_two(row, visible, step, top)
                     kept[begin + low + i, h, 0], kept[begin + low + i, h, 1] = top, _ONE / total
                 into = out + 4 * ((begin + low) * heads + h) * size
                 _gather(into, heads * size, scores_at, width, own_values_at, size, rows, low, _ONE)
@@ -224,9 +243,9 @@ def attend_back(
 ) -> None:
     """The gradients of `attend` with respect to `query`, `key` and `value`."""
     begins, turn, factor = carray(integers(starts), sequences + 1), cos != 0, np.float32(scale)
-    bits = factor * _BITS
+    bits = factor * BITS  # scores are told as powers of two, which take less time
     tokens, longest = begins[sequences], _longest(begins, sequences)
-    width = longest + (-longest) % WIDTH
+    width = longest + (-longest) % STAIR
     queries, outs = carray(floats(query), (tokens, heads, size)), carray(floats(out), (tokens, heads, size))
     d_queries, d_outs = carray(floats(d_query), (tokens, heads, size)), carray(floats(d_out), (tokens, heads, size))
     keys, values = carray(floats(key), (tokens, shared, size)), carray(floats(value), (tokens, shared, size))
@@ -248,7 +267,6 @@ def attend_back(
     sum_keys, sum_values = _grid(sum_keys_at, longest, size), _grid(sum_values_at, longest, size)
     keys_across, values_across = _grid(keys_across_at, size, width), _grid(values_across_at, size, width)
     own, d_own = _grid(own_at, TOGETHER, size), _grid(d_own_at, TOGETHER, size)
-    scores, d_scores = _grid(scores_at, TOGETHER, width), _grid(d_scores_at, TOGETHER, width)
     for item in range(first, last):
         s, g = item // shared, item % shared
         begin, count = begins[s], begins[s + 1] - begins[s]
@@ -261,27 +279,22 @@ def attend_back(
         for h in range(g * heads // shared, (g + 1) * heads // shared):
             for low in range(0, count, TOGETHER):
                 rows = min(TOGETHER, count - low)
-                seen = low + rows
-                wide = seen + (-seen) % WIDTH
                 _rows(queries, h, begin + low, rows, turn, cosines, sines, own)
-                for t in range(begin + low, begin + seen):
+                for t in range(begin + low, begin + low + rows):
                     _fetch(outs, h, t)
                 above = d_out + 4 * ((begin + low) * heads + h) * size
-                multiply(scores_at, width, own_at, size, 1, keys_across_at, width, rows, wide, size, bits, 0)
-                multiply(d_scores_at, width, above, heads * size, 1, values_across_at, width, rows, wide, size, _ONE, 0)
+                _scores(scores_at, width, own_at, size, keys_across_at, size, rows, low, bits)
+                _scores(d_scores_at, width, above, heads * size, values_across_at, size, rows, low, _ONE)
                 for i in range(rows):
                     t = begin + low + i
-                    visible = np.int32(low + i + 1)
-                    top, part, along = kept[t, h, 0], kept[t, h, 1], _dot(d_outs[t, h], outs[t, h])
-                    p, d = scores[i][:wide], d_scores[i][:wide]
-                    for j in range(len(p)):
-                        e = share_of_two(p[j] - top) * part if np.int32(j) < visible else _NOTHING
-                        p[j] = e
-                        d[j] = e * (d[j] - along)
+                    along = _dot(d_outs[t, h], outs[t, h])
+                    row, d_row = scores_at + 4 * i * width, d_scores_at + 4 * i * width
+                    visible, step = low + i + 1, low + i - i % STAIR + STAIR
+                    shares_back(row, d_row, visible, step, kept[t, h, 0], kept[t, h, 1], along)
                 _gather(d_own_at, size, d_scores_at, width, own_keys_at, size, rows, low, factor)
                 _rows_back(d_own, h, begin + low, rows, turn, cosines, sines, d_queries)
-                multiply(sum_values_at, size, scores_at, 1, width, above, heads * size, seen, size, rows, _ONE, 1)
-                multiply(sum_keys_at, size, d_scores_at, 1, width, own_at, size, seen, size, rows, factor, 1)
+                _spread(sum_values_at, scores_at, width, above, heads * size, size, rows, low, _ONE)
+                _spread(sum_keys_at, d_scores_at, width, own_at, size, size, rows, low, factor)
         _rows_back(sum_keys, g, begin, count, turn, cosines, sines, d_keys)
         _rows_back(sum_values, g, begin, count, False, cosines, sines, d_values)
     space[0] = 0

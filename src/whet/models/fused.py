@@ -16,7 +16,7 @@ from torch.autograd import Function
 
 from whet.models.attention import attend, attend_causally, learns_by_hand
 from whet.models.prefix import replaced_forward
-from whet.models.sweeps import rms_norm, rms_norm_back, swiglu, swiglu_back
+from whet.models.sweeps import rms_norm, rms_norm_back, rms_norm_sum, swiglu, swiglu_back
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,6 +32,8 @@ def find_fused(backbone: nn.Module) -> Forwards:
         name = type(module).__name__
         if name.endswith("RMSNorm") and hasattr(module, "variance_epsilon"):
             found.append((module, partial(_norm, module)))
+        elif name == "LlamaDecoderLayer":
+            found.append((module, partial(_block, module)))
         elif name == "LlamaAttention":
             found.append((module, partial(_rotary_attention, module)))
         elif name == "LlamaMLP" and module.config.hidden_act == "silu":
@@ -41,34 +43,67 @@ def find_fused(backbone: nn.Module) -> Forwards:
 
 @contextmanager
 def using_forwards(forwards: Forwards) -> Iterator[None]:
-    """Within this block of code the modules compute by these forwards."""
+    """Within this block of code the modules compute by these forwards, where nothing else has taken their place."""
     with ExitStack() as stack:
         for module, forward in forwards:
-            stack.enter_context(replaced_forward(module, forward))
+            if "forward" not in vars(module):
+                stack.enter_context(replaced_forward(module, forward))
         yield
 
 
 def _norm(module: Any, x: Tensor) -> Tensor:
-    if module.weight.requires_grad or x.dtype != torch.float32:
+    if not _norms(module, x):
         found: Tensor = type(module).forward(module, x)
-    else:
-        found = RmsNorm.apply(x, module.weight, module.variance_epsilon)  # type: ignore[no-untyped-call]
-    return found
+        return found
+    _, normed = RmsNorm.apply(x, None, module.weight, module.variance_epsilon)  # type: ignore[no-untyped-call]
+    return normed  # type: ignore[no-any-return]
+
+
+def _norms(module: Any, x: Tensor) -> bool:
+    """Whether `RmsNorm` may take a module's place."""
+    return not module.weight.requires_grad and x.dtype == torch.float32
 
 
 class RmsNorm(Function):
-    """`weight · x / √(mean(x²) + eps)` over the last dimension, with a frozen weight."""
+    """`z = x + y`, and `weight · z / √(mean(z²) + eps)` over the last dimension, with a frozen weight.
+
+    Their gradients are added in the sweep that makes the norm's. Without y, z is x.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        out, factor = rms_norm(x, weight, eps)
-        ctx.save_for_backward(x, weight, factor)
-        return out
+    def forward(ctx: Any, x: Tensor, y: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        if y is None:
+            total, (out, factor) = x, rms_norm(x, weight, eps)
+        else:
+            total, out, factor = rms_norm_sum(x, y, weight, eps)
+        ctx.save_for_backward(total, weight, factor)
+        ctx.sums = y is not None
+        ctx.set_materialize_grads(False)
+        return total, out
 
     @staticmethod
-    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, factor = ctx.saved_tensors
-        return rms_norm_back(x, factor, weight, d_out), None, None
+    def backward(ctx: Any, d_total: Tensor | None, d_out: Tensor | None) -> tuple[Tensor | None, ...]:
+        total, weight, factor = ctx.saved_tensors
+        found = d_total if d_out is None else rms_norm_back(total, factor, weight, d_out, d_total)
+        return found, found if ctx.sums else None, None, None
+
+
+def _block(module: Any, hidden_states: Tensor, **others: Any) -> Tensor:
+    """A block of Llama, what is added to its states being so in the sweep of the norm after it."""
+    before, after = module.input_layernorm, module.post_attention_layernorm
+    if not all(_norms(norm, hidden_states) and _bare(norm) for norm in (before, after)):
+        found: Tensor = type(module).forward(module, hidden_states, **others)
+        return found
+    states, normed = RmsNorm.apply(hidden_states, None, before.weight, before.variance_epsilon)  # type: ignore[no-untyped-call]
+    mixed, _ = module.self_attn(hidden_states=normed, **others)
+    states, normed = RmsNorm.apply(states, mixed, after.weight, after.variance_epsilon)  # type: ignore[no-untyped-call]
+    return states + module.mlp(normed)  # type: ignore[no-any-return]
+
+
+def _bare(module: Any) -> bool:
+    """Whether nothing looks at what a module computes, and nothing but `_norm` takes its forward's place."""
+    forward = getattr(module.forward, "func", None)
+    return forward is _norm and not (module._forward_hooks or module._forward_pre_hooks)
 
 
 class SwiGlu(Function):

@@ -13,7 +13,7 @@ import torch
 from numba import carray, njit
 from torch import Tensor
 
-from whet.models.compiled import OPTIONS, words
+from whet.models.machine import OPTIONS, words
 from whet.models.tiles import PAIRS, PANEL, ROWS, multiply, tile
 
 BLOCK, _TERMS = 64, 256

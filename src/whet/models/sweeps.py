@@ -48,14 +48,25 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return out, factor
 
 
-def rms_norm_back(x: Tensor, factor: Tensor, weight: Tensor, d_out: Tensor) -> Tensor:
-    """Gradient of `rms_norm` with respect to `x`."""
-    if not _compiles(x, weight, d_out):
+def rms_norm_sum(x: Tensor, y: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """`x + y`, and `rms_norm` of that."""
+    if not _compiles(x, y, weight):
+        total = x + y
+        return total, *rms_norm(total, weight, eps)
+    total, out, factor = torch.empty_like(x), torch.empty_like(x), x.new_empty(*x.shape[:-1], 1)
+    _sweep("rms_norm_sum", x, y, total, out, factor, weight, sizes=(x.shape[-1], eps))
+    return total, out, factor
+
+
+def rms_norm_back(x: Tensor, factor: Tensor, weight: Tensor, d_out: Tensor, more: Tensor | None = None) -> Tensor:
+    """Gradient of `rms_norm` with respect to `x`, plus `more` of it."""
+    if not _compiles(x, weight, d_out, *(() if more is None else (more,))):
         d_x = d_out * weight
         along = (d_x * x).sum(-1, keepdim=True).mul_(factor.pow(3)).div_(-x.shape[-1])
-        return d_x.mul_(factor).addcmul_(x, along)
+        d_x = d_x.mul_(factor).addcmul_(x, along)
+        return d_x if more is None else d_x.add_(more)
     d_x = torch.empty_like(x)
-    _sweep("rms_norm_back", x, factor, d_out, d_x, weight, sizes=x.shape[-1:])
+    _sweep("rms_norm_back", x, factor, d_out, more, d_x, weight, sizes=x.shape[-1:])
     return d_x
 
 
@@ -75,17 +86,18 @@ def _compiles(*tensors: Tensor) -> bool:
     return numba_is_there() and all(x.dtype is torch.float32 and x.is_cpu and x.is_contiguous() for x in tensors)
 
 
-def _sweep(name: str, *tensors: Tensor, sizes: Sequence[float]) -> None:
+def _sweep(name: str, first: Tensor, *others: Tensor | None, sizes: Sequence[float]) -> None:
     """Run a kernel of `whet.models.compiled` over the rows of these tensors, in as many threads as torch uses.
 
     Args:
         name: of the kernel.
-        tensors: what it reads and writes, contiguous.
+        first: of what it reads and writes; its rows are gone over.
+        others: contiguous as the first; None is the address 0.
         sizes: what it takes besides, lengths of dimensions first.
     """
-    kernel, numbers = _kernel(name), tensors[0].numel()
-    rows = numbers // tensors[0].shape[-1]
-    given = (*[x.data_ptr() for x in tensors], *sizes)
+    kernel, numbers = _kernel(name), first.numel()
+    rows = numbers // first.shape[-1]
+    given = (first.data_ptr(), *[0 if x is None else x.data_ptr() for x in others], *sizes)
     if numbers < NUMBERS_A_THREAD:
         kernel(*given, 0, rows)
         return

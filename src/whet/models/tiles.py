@@ -16,7 +16,7 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from whet.models.compiled import OPTIONS, call_ahead, floats, widen
+from whet.models.machine import OPTIONS, call_ahead, floats, widen
 
 llvmlite.binding.initialize_native_asmparser()  # it reads what LLVM has no name for
 _FLOAT, _PLACE = ir.FloatType(), ir.IntType(64)
