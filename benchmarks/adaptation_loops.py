@@ -187,8 +187,8 @@ class Work:
     """Arithmetic of one step of one query of `tokens` tokens, as the mathematics needs it.
 
     Each matrix takes two operations a weight and token on the way forward, and two on the way back where a gradient
-    passes. Causal attention has two products there and four back, of half a square of the tokens each. The adapters'
-    own arithmetic, norms and activations are left out.
+    passes: not through what reads the states below all adapters. Causal attention has two products there and four
+    back, of half a square of the tokens each. The adapters' own arithmetic, norms and activations are left out.
     """
 
     model: LanguageModel
@@ -198,7 +198,9 @@ class Work:
         total, share = self.model.matrix_parameters, math.ceil((layers or 1) * self.model.layers) / self.model.layers
         output = self.model.module.get_output_embeddings().weight.numel()
         attention = 6 * self.model.layers * tokens**2 * self.model.width
-        return 4 * output * tokens + share * (4 * (total - output) * tokens + attention)
+        first = [getattr(self.model.reader.blocks[0].self_attn, f"{name}_proj") for name in "qkv"]
+        ends = 2 * tokens * sum(layer.weight.numel() for layer in first)
+        return 4 * output * tokens + share * (4 * (total - output) * tokens + attention) - ends
 
     def rate(self, precision: str = "float32") -> float:
         """Operations a second of the products of this model, by whichever of torch's two routines is faster."""

@@ -32,7 +32,8 @@ def main() -> None:
     parser.add_argument("--set")
     parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--side", type=int, default=30, help="only tasks without a larger grid")
-    parser.add_argument("--every", type=int, default=1, help="take every so manieth task")
+    parser.add_argument("--begin", type=int, default=0, help="the first task to take, from 0")
+    parser.add_argument("--every", type=int, default=1, help="take every so manieth task from there")
     parser.add_argument("--seconds", type=float, default=60.0, help="processor time a task")
     parser.add_argument("--lr", type=float, default=Practice.lr)
     parser.add_argument("--episodes", type=int, default=Practice.episodes)
@@ -48,7 +49,7 @@ def main() -> None:
     tasks = [task for task in load_set(source) if task.largest_side <= args.side]
     if args.held_out:
         tasks = [task for task in tasks if task.id in held_out()]
-    tasks = tasks[:: args.every]
+    tasks = tasks[args.begin :: args.every]
     refuse_leak(trained_on(args.net), {task.id for task in tasks})
     net = load_grid_net(args.net)
     practice = Practice(
