@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from whet.models.tiles import multiply
+from whet.models.tiles import WIDTH, multiply, turn
 
 
 def random(*shape: int, seed: int) -> np.ndarray:
@@ -58,3 +58,13 @@ def test_a_row_does_not_depend_on_those_beside_it(rows: int, columns: int, first
 def test_without_terms_there_is_nothing_to_add() -> None:
     into = random(3, 20, seed=1)
     assert np.array_equal(product(random(3, 0, seed=1), random(0, 20, seed=1), into.copy(), add=1), into)
+
+
+@given(registers=st.integers(0, 4), columns=st.integers(1, 75), beyond=st.integers(0, 5))
+@settings(deadline=None)
+def test_columns_become_rows(registers: int, columns: int, beyond: int) -> None:
+    rows = registers * WIDTH
+    a, turned = random(rows, columns, seed=1), np.zeros((columns, rows + beyond), np.float32)
+    turn(a.ctypes.data, rows, columns, turned.ctypes.data, rows + beyond)
+    assert np.array_equal(turned[:, :rows], a.T)
+    assert not turned[:, rows:].any()

@@ -21,7 +21,7 @@ from numba import carray, njit
 
 from whet.models.machine import OPTIONS, fetch, floats, integers
 from whet.models.softmax import BITS, largest, shares_back, shares_of_two
-from whet.models.tiles import ROWS, WIDTH, multiply
+from whet.models.tiles import ROWS, WIDTH, multiply, turn
 
 TOGETHER = 4 * ROWS
 """Rows that go together."""
@@ -66,15 +66,12 @@ def _dot(one: Any, two: Any) -> Any:
     return total
 
 
-@njit(**OPTIONS)
-def _across(rows: Any, count: int, into: Any) -> None:
+@njit(inline="always", **OPTIONS)
+def _across(rows: Any, count: int, into: int, width: int) -> None:
     """`rows[:count]` turned into columns; zeros beyond, up to a whole step."""
-    for j in range(rows.shape[1]):
-        row = into[j]
-        for i in range(count):
-            row[i] = rows[i, j]
-        for i in range(count, count + (-count) % STAIR):
-            row[i] = 0
+    whole = count + (-count) % STAIR
+    rows[count:whole] = 0
+    turn(rows.ctypes.data, whole, rows.shape[1], into, width)
 
 
 @njit(inline="always", **OPTIONS)
@@ -187,20 +184,19 @@ def attend(
     cosines, sines = _grid(cos, tokens, size // 2), _grid(sin, tokens, size // 2)
     outs, kept = carray(floats(out), (tokens, heads, size)), carray(floats(exponents), (tokens, heads, 2))
     # one piece of memory, looked at as plain addresses: a view of an array of NumPy is counted at every turn
-    space = np.empty((2 * longest + width + TOGETHER) * size + TOGETHER * width, np.float32)
+    space = np.empty((longest + 2 * width + TOGETHER) * size + TOGETHER * width, np.float32)
     own_keys_at = space.ctypes.data
-    own_values_at = own_keys_at + 4 * longest * size
+    own_values_at = own_keys_at + 4 * width * size
     across_at = own_values_at + 4 * longest * size
     own_at = across_at + 4 * size * width
     scores_at = own_at + 4 * TOGETHER * size
-    own_keys, own_values = _grid(own_keys_at, longest, size), _grid(own_values_at, longest, size)
-    across = _grid(across_at, size, width)
+    own_keys, own_values = _grid(own_keys_at, width, size), _grid(own_values_at, longest, size)
     own = _grid(own_at, TOGETHER, size)
     for item in range(first, last):
         s, g = item // shared, item % shared
         begin, count = begins[s], begins[s + 1] - begins[s]
         _rows(keys, g, begin, count, turn, cosines, sines, own_keys)
-        _across(own_keys, count, across)
+        _across(own_keys, count, across_at, width)
         _rows(values, g, begin, count, False, cosines, sines, own_values)
         for h in range(g * heads // shared, (g + 1) * heads // shared):
             for low in range(0, count, TOGETHER):
@@ -252,10 +248,10 @@ def attend_back(
     d_keys, d_values = carray(floats(d_key), (tokens, shared, size)), carray(floats(d_value), (tokens, shared, size))
     cosines, sines = _grid(cos, tokens, size // 2), _grid(sin, tokens, size // 2)
     kept = carray(floats(exponents), (tokens, heads, 2))
-    space = np.empty((4 * longest + 2 * width + 2 * TOGETHER) * size + 2 * TOGETHER * width, np.float32)
+    space = np.empty((2 * longest + 4 * width + 2 * TOGETHER) * size + 2 * TOGETHER * width, np.float32)
     own_keys_at = space.ctypes.data
-    own_values_at = own_keys_at + 4 * longest * size
-    sum_keys_at = own_values_at + 4 * longest * size
+    own_values_at = own_keys_at + 4 * width * size
+    sum_keys_at = own_values_at + 4 * width * size
     sum_values_at = sum_keys_at + 4 * longest * size
     keys_across_at = sum_values_at + 4 * longest * size
     values_across_at = keys_across_at + 4 * size * width
@@ -263,17 +259,16 @@ def attend_back(
     d_own_at = own_at + 4 * TOGETHER * size
     scores_at = d_own_at + 4 * TOGETHER * size
     d_scores_at = scores_at + 4 * TOGETHER * width
-    own_keys, own_values = _grid(own_keys_at, longest, size), _grid(own_values_at, longest, size)
+    own_keys, own_values = _grid(own_keys_at, width, size), _grid(own_values_at, width, size)
     sum_keys, sum_values = _grid(sum_keys_at, longest, size), _grid(sum_values_at, longest, size)
-    keys_across, values_across = _grid(keys_across_at, size, width), _grid(values_across_at, size, width)
     own, d_own = _grid(own_at, TOGETHER, size), _grid(d_own_at, TOGETHER, size)
     for item in range(first, last):
         s, g = item // shared, item % shared
         begin, count = begins[s], begins[s + 1] - begins[s]
         _rows(keys, g, begin, count, turn, cosines, sines, own_keys)
         _rows(values, g, begin, count, False, cosines, sines, own_values)
-        _across(own_keys, count, keys_across)
-        _across(own_values, count, values_across)
+        _across(own_keys, count, keys_across_at, width)
+        _across(own_values, count, values_across_at, width)
         sum_keys[:count] = 0
         sum_values[:count] = 0
         for h in range(g * heads // shared, (g + 1) * heads // shared):

@@ -185,6 +185,51 @@ def multiply(
         _last_columns(c + 4 * j, c_row, a, a_row, a_step, b + 4 * j, b_row, rows, columns - j, terms, factor, add)
 
 
+@intrinsic
+def _turn(_: Any, a: Any, a_row: Any, b: Any, b_row: Any) -> Any:  # noqa: ARG001
+    """The columns of `a (WIDTH, WIDTH)` become the rows of `b`: bit by bit of their numbers, places are exchanged."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        widen(builder)
+        vector, lanes = ir.VectorType(_FLOAT, WIDTH), ir.VectorType(ir.IntType(32), WIDTH)
+        a, a_row, b, b_row = arguments
+
+        def register(base: Any, row: Any, number: int) -> Any:
+            place = builder.add(base, builder.mul(row, _PLACE(4 * number)))
+            return builder.inttoptr(place, vector.as_pointer())
+
+        rows = [builder.load(register(a, a_row, i), align=4) for i in range(WIDTH)]
+        bit = 1
+        while bit < WIDTH:
+            lower = ir.Constant(lanes, [j if not j & bit else WIDTH + j - bit for j in range(WIDTH)])
+            upper = ir.Constant(lanes, [j + bit if not j & bit else WIDTH + j for j in range(WIDTH)])
+            for i in (i for i in range(WIDTH) if not i & bit):
+                pair = rows[i], rows[i + bit]
+                rows[i], rows[i + bit] = (builder.shuffle_vector(*pair, places) for places in (lower, upper))
+            bit *= 2
+        for j, row in enumerate(rows):
+            builder.store(row, register(b, b_row, j), align=4)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), generate
+
+
+@njit(**OPTIONS)
+def turn(a: int, rows: int, columns: int, b: int, b_row: int) -> None:
+    """The columns of `a (rows, columns)` become the rows of `b`, each `b_row` numbers after the one before.
+
+    The rows are a multiple of WIDTH.
+    """
+    whole = columns - columns % WIDTH
+    for i in range(0, rows, WIDTH):
+        for j in range(0, whole, WIDTH):
+            _turn(a + 4 * (i * columns + j), columns, b + 4 * (j * b_row + i), b_row)
+    numbers, turned = carray(floats(a), (rows, columns)), carray(floats(b), (columns, b_row))
+    for j in range(whole, columns):
+        for i in range(rows):
+            turned[j, i] = numbers[i, j]
+
+
 @njit(**OPTIONS)
 def _last_columns(
     c: int,
