@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
-from whet.models.tiles import WIDTH, multiply, turn
+from whet.models.tiles import WIDTH, multiply, transpose
 
 
 def random(*shape: int, seed: int) -> np.ndarray:
@@ -65,6 +65,6 @@ def test_without_terms_there_is_nothing_to_add() -> None:
 def test_columns_become_rows(registers: int, columns: int, beyond: int) -> None:
     rows = registers * WIDTH
     a, turned = random(rows, columns, seed=1), np.zeros((columns, rows + beyond), np.float32)
-    turn(a.ctypes.data, rows, columns, turned.ctypes.data, rows + beyond)
+    transpose(a.ctypes.data, rows, columns, turned.ctypes.data, rows + beyond)
     assert np.array_equal(turned[:, :rows], a.T)
     assert not turned[:, rows:].any()

@@ -21,7 +21,7 @@ from numba import carray, njit
 
 from whet.models.machine import OPTIONS, fetch, floats, integers
 from whet.models.softmax import BITS, largest, shares_back, shares_of_two
-from whet.models.tiles import ROWS, WIDTH, multiply, turn
+from whet.models.tiles import ROWS, WIDTH, multiply, transpose
 
 TOGETHER = 4 * ROWS
 """Rows that go together."""
@@ -71,7 +71,7 @@ def _across(rows: Any, count: int, into: int, width: int) -> None:
     """`rows[:count]` turned into columns; zeros beyond, up to a whole step."""
     whole = count + (-count) % STAIR
     rows[count:whole] = 0
-    turn(rows.ctypes.data, whole, rows.shape[1], into, width)
+    transpose(rows.ctypes.data, whole, rows.shape[1], into, width)
 
 
 @njit(inline="always", **OPTIONS)

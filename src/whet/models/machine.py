@@ -27,6 +27,13 @@ def widen(builder: Any) -> None:
     set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite knows attributes without values only
 
 
+def everywhere(builder: Any, number: Any, lanes: int) -> Any:
+    """A register with a number in each of its lanes."""
+    undefined = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
+    one = builder.insert_element(undefined, number, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+
+
 def _numbers(kind: Any, stored: Any) -> Any:
     """A function that gives numbers from an address on, for `carray`; what asks for them may use wide registers."""
 

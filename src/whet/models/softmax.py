@@ -18,11 +18,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from whet.models.machine import widen
+from whet.models.machine import OPTIONS, everywhere, widen
 from whet.models.tiles import WIDTH
 
-# exact to the order of operations, for it rounds by adding and taking away again
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 _FLOAT, _WORD, _PLACE = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _VECTOR, _WORDS, _MASK = (ir.VectorType(kind, WIDTH) for kind in (_FLOAT, _WORD, ir.IntType(1)))
 
@@ -47,9 +45,7 @@ class _Lanes:
         """A register full of a number."""
         if isinstance(number, float):
             return ir.Constant(_VECTOR, [number] * WIDTH)
-        undefined = ir.Constant(_VECTOR, ir.Undefined)
-        one = self.builder.insert_element(undefined, number, _WORD(0))
-        return self.builder.shuffle_vector(one, undefined, ir.Constant(_WORDS, [0] * WIDTH))
+        return everywhere(self.builder, number, WIDTH)
 
     def at(self, row: Any, place: Any) -> Any:
         """Where the numbers of a row from a place on are."""
@@ -76,10 +72,7 @@ class _Lanes:
     def up_to(self, count: Any, place: Any) -> Any:
         """Which of the numbers from a place on come before number `count`."""
         left = self.builder.trunc(self.builder.sub(count, place), _WORD)
-        undefined = ir.Constant(_WORDS, ir.Undefined)
-        lefts = self.builder.insert_element(undefined, left, _WORD(0))
-        lefts = self.builder.shuffle_vector(lefts, undefined, ir.Constant(_WORDS, [0] * WIDTH))
-        return self.builder.icmp_signed("<", ir.Constant(_WORDS, list(range(WIDTH))), lefts)
+        return self.builder.icmp_signed("<", ir.Constant(_WORDS, list(range(WIDTH))), self.all(left))
 
     def multiply_add(self, one: Any, two: Any, three: Any) -> Any:
         """`one · two + three`, rounded once."""
@@ -126,7 +119,7 @@ class _Lanes:
             do(place, self.up_to(count, place), self.up_to(wide, place))
 
     def _fixed(self, numbers: Any) -> Any:
-        """What the optimiser may not take apart: the functions that call this let it change the order of sums."""
+        """What the optimiser may not take apart: it may change the order of other sums, as `OPTIONS` says."""
         return self._call(ir.FunctionType(_VECTOR, [_VECTOR]), f"llvm.arithmetic.fence.v{WIDTH}f32", [numbers])
 
     def _call(self, kind: Any, name: str, given: Sequence[Any]) -> Any:
@@ -199,25 +192,25 @@ def _back(_: Any, row: Any, d_row: Any, count: Any, wide: Any, top: Any, part: A
     return types.void(*[types.int64] * 4, *[types.float32] * 3), generate
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def largest(row: int, count: int) -> float:
     """The largest of the first `count` numbers of a row that is a number."""
     return _largest(row, count)  # type: ignore[no-any-return]
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def shares_of_two(row: int, count: int, wide: int, top: float) -> float:
     """`2^(x - top)` in the place of the first `count` numbers x of a row, 0 up to number `wide`; and their sum."""
     return _of_two(row, count, wide, top)  # type: ignore[no-any-return]
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def shares_of_e(row: int, count: int, top: float) -> float:
     """`e^(x - top)` in the place of the first `count` numbers x of a row; and their sum."""
     return _of_e(row, count, count, top)  # type: ignore[no-any-return]
 
 
-@njit(**_OPTIONS)
+@njit(**OPTIONS)
 def shares_back(row: int, d_row: int, count: int, wide: int, top: float, part: float, along: float) -> None:
     """`p = part · 2^(x - top)` in the place of the first `count` numbers x of a row, 0 up to number `wide`.
 

@@ -16,7 +16,7 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from whet.models.machine import OPTIONS, call_ahead, floats, widen
+from whet.models.machine import OPTIONS, call_ahead, everywhere, floats, widen
 
 llvmlite.binding.initialize_native_asmparser()  # it reads what LLVM has no name for
 _FLOAT, _PLACE = ir.FloatType(), ir.IntType(64)
@@ -48,7 +48,6 @@ def tile(rows: int, registers: int, *, hurries: bool = False, pairs: bool = Fals
             whose products are added. Not to be called where not `PAIRS`.
     """
     vector = ir.VectorType(_FLOAT, WIDTH)
-    undefined, lanes = ir.Constant(vector, ir.Undefined), ir.VectorType(ir.IntType(32), WIDTH)
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         widen(builder)
@@ -64,10 +63,6 @@ def tile(rows: int, registers: int, *, hurries: bool = False, pairs: bool = Fals
             place = builder.add(place, _PLACE(number * WIDTH))
             return builder.bitcast(builder.gep(base, [place]), vector.as_pointer())
 
-        def everywhere(number: Any) -> Any:
-            one = builder.insert_element(undefined, number, ir.IntType(32)(0))
-            return builder.shuffle_vector(one, undefined, ir.Constant(lanes, [0] * WIDTH))
-
         cells = [(i, j) for i in range(rows) for j in range(registers)]
         sums = {cell: cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * WIDTH)) for cell in cells}
         with cgutils.for_range(builder, terms) as loop:
@@ -79,11 +74,11 @@ def tile(rows: int, registers: int, *, hurries: bool = False, pairs: bool = Fals
             left = builder.mul(loop.index, a_step)
             for i in range(rows):
                 place = builder.add(left, builder.mul(a_row, _PLACE(i)))
-                number = everywhere(builder.load(builder.gep(a, [place])))
+                number = everywhere(builder, builder.load(builder.gep(a, [place])), WIDTH)
                 for j in range(registers):
                     found = builder.call(more, [number, rights[j], builder.load(sums[i, j])])
                     builder.store(found, sums[i, j])
-        factors = everywhere(factor)
+        factors = everywhere(builder, factor, WIDTH)
         adds = builder.icmp_signed("!=", add, _PLACE(0))
         for i, j in cells:
             where = register(c, builder.mul(c_row, _PLACE(i)), j)
@@ -186,7 +181,7 @@ def multiply(
 
 
 @intrinsic
-def _turn(_: Any, a: Any, a_row: Any, b: Any, b_row: Any) -> Any:  # noqa: ARG001
+def _transpose(_: Any, a: Any, a_row: Any, b: Any, b_row: Any) -> Any:  # noqa: ARG001
     """The columns of `a (WIDTH, WIDTH)` become the rows of `b`: bit by bit of their numbers, places are exchanged."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -215,7 +210,7 @@ def _turn(_: Any, a: Any, a_row: Any, b: Any, b_row: Any) -> Any:  # noqa: ARG00
 
 
 @njit(**OPTIONS)
-def turn(a: int, rows: int, columns: int, b: int, b_row: int) -> None:
+def transpose(a: int, rows: int, columns: int, b: int, b_row: int) -> None:
     """The columns of `a (rows, columns)` become the rows of `b`, each `b_row` numbers after the one before.
 
     The rows are a multiple of WIDTH.
@@ -223,7 +218,7 @@ def turn(a: int, rows: int, columns: int, b: int, b_row: int) -> None:
     whole = columns - columns % WIDTH
     for i in range(0, rows, WIDTH):
         for j in range(0, whole, WIDTH):
-            _turn(a + 4 * (i * columns + j), columns, b + 4 * (j * b_row + i), b_row)
+            _transpose(a + 4 * (i * columns + j), columns, b + 4 * (j * b_row + i), b_row)
     numbers, turned = carray(floats(a), (rows, columns)), carray(floats(b), (columns, b_row))
     for j in range(whole, columns):
         for i in range(rows):
